@@ -1,0 +1,70 @@
+//! What the loader tells the kernel programs before they are loaded, through
+//! globals in read-only data: the verifier then drops what is switched off.
+
+/// Bits of the global `FILTER`: which filters are set. Those on the owner can be
+/// undecided for a while (see `slot` in the kernel programs).
+pub mod filter {
+    /// Only the processes in the map `PIDS`.
+    pub const PID: u32 = 1 << 0;
+    /// Only processes with a name in the map `COMMS`.
+    pub const COMM: u32 = 1 << 1;
+    /// Only processes of a user in the map `UIDS`.
+    pub const UID: u32 = 1 << 2;
+    /// Either port is in the set `PORTS`.
+    pub const PORT: u32 = 1 << 3;
+    /// The local port is in the set.
+    pub const LPORT: u32 = 1 << 4;
+    /// The remote port is in the set.
+    pub const RPORT: u32 = 1 << 5;
+    /// Either address is in one of the networks of `ADDRS`.
+    pub const ADDR: u32 = 1 << 6;
+    /// The local address is.
+    pub const LADDR: u32 = 1 << 7;
+    /// The remote address is.
+    pub const RADDR: u32 = 1 << 8;
+    /// The socket's cgroup is the one of `CGROUP`, or below it.
+    pub const CGROUP: u32 = 1 << 9;
+    /// The socket's network namespace is in the map `NETNS`.
+    pub const NETNS: u32 = 1 << 10;
+    /// Children of the processes in `PIDS` are added when they are forked.
+    pub const FOLLOW: u32 = 1 << 11;
+
+    /// Filters on who owns the socket.
+    pub const OWNER: u32 = PID | COMM | UID;
+    /// Filters that need the local port.
+    pub const NEEDS_LPORT: u32 = PORT | LPORT;
+}
+
+/// The three sets in the bitmap `PORTS`, and the three kinds of networks in
+/// `ADDRS`: either end, the local end, the remote end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum End {
+    Either = 0,
+    Local = 1,
+    Remote = 2,
+}
+
+/// 64-bit words in the bitmap of all ports of one [`End`].
+pub const PORT_WORDS: u32 = 65536 / 64;
+
+/// Key of the longest-prefix map `ADDRS`, after the prefix length: the end, then
+/// the address in network byte order, IPv4 as `::ffff:a.b.c.d`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct AddrKey {
+    /// [`End`] as a byte, so that one map holds all three.
+    pub end: [u8; 4],
+    pub addr: [u8; 16],
+}
+
+/// Bits of [`AddrKey`] before the address.
+pub const ADDR_KEY_END_BITS: u32 = 32;
+
+/// Bits of the global `EMIT`: which records are wanted.
+pub mod emit {
+    pub const STATE: u32 = 1 << 0;
+    pub const ACCEPT: u32 = 1 << 1;
+    pub const SEED: u32 = 1 << 2;
+    pub const PROCESS: u32 = 1 << 3;
+}

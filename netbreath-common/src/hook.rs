@@ -1,0 +1,36 @@
+//! The hooks by number, so that the kernel side can count what each could not do.
+
+/// One of netbreath's hooks. Its number indexes the counters of [`crate::miss`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Hook {
+    SockState = 0,
+    Connect = 1,
+    Accept = 2,
+    Destroy = 3,
+    Process = 4,
+    Seed = 5,
+}
+
+impl Hook {
+    pub const ALL: [Hook; 6] = [
+        Hook::SockState,
+        Hook::Connect,
+        Hook::Accept,
+        Hook::Destroy,
+        Hook::Process,
+        Hook::Seed,
+    ];
+
+    /// The hook's name, as `doctor` and gaps print it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Hook::SockState => "sock_state",
+            Hook::Connect => "connect",
+            Hook::Accept => "accept",
+            Hook::Destroy => "destroy",
+            Hook::Process => "process",
+            Hook::Seed => "seed",
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The members of kernel structures that the programs read. One table serves
+//! both sides: the kernel side makes a global of each row, the loader sets it
+//! from the running kernel's BTF.
+
+/// The value of an offset's global when this kernel has no such member.
+pub const ABSENT: u32 = u32::MAX;
+
+/// Calls a macro with every row: `GLOBAL "struct" "path.of.members"`.
+#[macro_export]
+macro_rules! for_each_offset {
+    ($with:ident) => {
+        $with! {
+            SOCK_FAMILY "sock" "__sk_common.skc_family",
+            SOCK_STATE "sock" "__sk_common.skc_state",
+            SOCK_NUM "sock" "__sk_common.skc_num",
+            SOCK_DPORT "sock" "__sk_common.skc_dport",
+            SOCK_SADDR "sock" "__sk_common.skc_rcv_saddr",
+            SOCK_DADDR "sock" "__sk_common.skc_daddr",
+            SOCK_SADDR6 "sock" "__sk_common.skc_v6_rcv_saddr",
+            SOCK_DADDR6 "sock" "__sk_common.skc_v6_daddr",
+            SOCK_COOKIE "sock" "__sk_common.skc_cookie",
+            SOCK_NET "sock" "__sk_common.skc_net.net",
+            SOCK_PROTOCOL "sock" "sk_protocol",
+            SOCK_CGROUP "sock" "sk_cgrp_data.cgroup",
+            INET_SPORT "inet_sock" "inet_sport",
+            NET_INUM "net" "ns.inum",
+            CGROUP_KN "cgroup" "kn",
+            CGROUP_LEVEL "cgroup" "level",
+            CGROUP_ANCESTORS "cgroup" "ancestors",
+            CGROUP_ANCESTOR_IDS "cgroup" "ancestor_ids",
+            KERNFS_ID "kernfs_node" "id",
+            TASK_LEADER "task_struct" "group_leader",
+            TASK_TGID "task_struct" "tgid",
+            TASK_PID "task_struct" "pid",
+            TASK_COMM "task_struct" "comm",
+            TASK_START "task_struct" "start_boottime",
+            TASK_FILES "task_struct" "files",
+            TASK_CRED "task_struct" "cred",
+            CRED_UID "cred" "uid",
+            FILES_FDT "files_struct" "fdt",
+            FDT_FD "fdtable" "fd",
+            FDT_MAX "fdtable" "max_fds",
+            FILE_PRIVATE "file" "private_data",
+            SOCKET_SK "socket" "sk",
+            SOCKET_FILE "socket" "file",
+        }
+    };
+}

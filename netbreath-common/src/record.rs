@@ -1,0 +1,265 @@
+//! Records: what the kernel programs put into the ring. Integers are in host
+//! byte order, ports too; addresses in network byte order; times in nanoseconds
+//! since boot (`CLOCK_BOOTTIME`).
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Kind {
+    State = 1,
+    Accept = 2,
+    Seed = 3,
+    Exec = 4,
+    Fork = 5,
+    Exit = 6,
+}
+
+impl Kind {
+    /// The kind with this number, if there is one.
+    pub const fn from_number(number: u16) -> Option<Kind> {
+        match number {
+            1 => Some(Kind::State),
+            2 => Some(Kind::Accept),
+            3 => Some(Kind::Seed),
+            4 => Some(Kind::Exec),
+            5 => Some(Kind::Fork),
+            6 => Some(Kind::Exit),
+            _ => None,
+        }
+    }
+}
+
+/// How an owner is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum How {
+    /// Nobody is known to own the socket.
+    Unknown = 0,
+    /// It called connect().
+    Connect = 1,
+    /// It called listen().
+    Listen = 2,
+    /// It took the connection with accept().
+    Accept = 3,
+    /// It owns the listener; nobody has accepted the connection yet.
+    Inherited = 4,
+    /// It held the socket when netbreath started.
+    Snapshot = 5,
+}
+
+impl How {
+    /// The way with this number; an unknown number is [`How::Unknown`].
+    pub const fn from_number(number: u8) -> How {
+        match number {
+            1 => How::Connect,
+            2 => How::Listen,
+            3 => How::Accept,
+            4 => How::Inherited,
+            5 => How::Snapshot,
+            _ => How::Unknown,
+        }
+    }
+}
+
+/// First in every record.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// [`Kind`] as a number.
+    pub kind: u16,
+    /// Length of the whole record in bytes.
+    pub len: u16,
+    /// The CPU that the hook ran on.
+    pub cpu: u32,
+    /// When it happened.
+    pub at: u64,
+    /// The record's number on this CPU; lost records have one too.
+    pub seq: u64,
+    /// Records lost on this CPU just before this one.
+    pub lost: u32,
+    /// Other misses on this CPU since the record before.
+    pub missed: u32,
+}
+
+/// A process that owns, or owned, a socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Process id (the kernel's tgid) in the initial pid namespace; 0 is nobody.
+    pub pid: u32,
+    /// Its real user id.
+    pub uid: u32,
+    /// When it started: with the pid, this names one process for good.
+    pub start: u64,
+    /// Its main thread's name, NUL-padded; the bytes are the user's to choose.
+    pub comm: [u8; 16],
+    /// [`How`] as a number.
+    pub how: u8,
+    pub zero: [u8; 7],
+}
+
+/// The two ends of a connection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Local address; IPv4 as `::ffff:a.b.c.d`.
+    pub saddr: [u8; 16],
+    /// Remote address.
+    pub daddr: [u8; 16],
+    /// Local port; 0 while not yet chosen.
+    pub sport: u16,
+    /// Remote port.
+    pub dport: u16,
+    /// The socket's family: 4 or 6 (6 also for an IPv4 peer of an IPv6 socket).
+    pub family: u16,
+    /// `IPPROTO_*`; MPTCP is 262.
+    pub proto: u16,
+}
+
+/// A socket, and what is known of it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// The socket cookie (the address mixed with the birth time on rungs that
+    /// cannot read a cookie).
+    pub id: u64,
+    /// Id of its cgroup in the unified hierarchy; 0 if unknown.
+    pub cgroup: u64,
+    /// Inode number of its network namespace; 0 if unknown.
+    pub netns: u32,
+    /// 1 if its first transition was seen.
+    pub born: u32,
+    pub flow: Flow,
+    pub owner: Owner,
+}
+
+/// A socket went from one state to another.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    pub header: Header,
+    pub socket: Socket,
+    /// Time spent in the old state; 0 if its start was not seen.
+    pub in_state: u64,
+    /// The process that the CPU was serving. Not the owner.
+    pub on_cpu: u32,
+    /// [`crate::tcp::TcpState`] as numbers.
+    pub old: u8,
+    pub new: u8,
+    pub zero: [u8; 2],
+}
+
+/// A process took a connection from a listener's queue.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accept {
+    pub header: Header,
+    pub socket: Socket,
+    /// Time since the connection was established; 0 if not known.
+    pub queued: u64,
+    /// The new descriptor.
+    pub fd: u32,
+    pub zero: u32,
+}
+
+/// A socket that existed before netbreath started, with a process that holds it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seed {
+    pub header: Header,
+    pub socket: Socket,
+    pub fd: u32,
+    pub state: u8,
+    pub zero: [u8; 3],
+}
+
+/// A process began, became another program, or ended.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    pub header: Header,
+    pub pid: u32,
+    /// The parent's process id.
+    pub parent: u32,
+    pub uid: u32,
+    pub zero: u32,
+    pub start: u64,
+    pub comm: [u8; 16],
+    /// The path given to execve(), NUL-terminated; all zero but in `Exec`.
+    pub file: [u8; 128],
+}
+
+/// Something to copy out of the ring.
+///
+/// # Safety
+///
+/// Only for `repr(C)` types of integers and byte arrays, with no padding, whose
+/// first member is a [`Header`]: any bytes make a valid value.
+pub unsafe trait Record: Copy {
+    const KINDS: &'static [Kind];
+}
+
+macro_rules! records {
+    ($($record:ty: $size:literal, $kinds:expr;)*) => {$(
+        // A size that differs means padding, or a change that both sides must know.
+        const _: () = assert!(size_of::<$record>() == $size && $size % 8 == 0);
+        // SAFETY: repr(C), integers and byte arrays only, no padding (see the size).
+        unsafe impl Record for $record {
+            const KINDS: &'static [Kind] = $kinds;
+        }
+    )*};
+}
+
+records! {
+    State: 152, &[Kind::State];
+    Accept: 152, &[Kind::Accept];
+    Seed: 144, &[Kind::Seed];
+    Process: 200, &[Kind::Exec, Kind::Fork, Kind::Exit];
+}
+
+const _: () = assert!(size_of::<Header>() == 32);
+const _: () = assert!(size_of::<Owner>() == 40);
+const _: () = assert!(size_of::<Flow>() == 40);
+const _: () = assert!(size_of::<Socket>() == 104);
+
+/// Copies a record out of `bytes`, or nothing if they are too few or of another
+/// kind.
+pub fn read<R: Record>(bytes: &[u8]) -> Option<R> {
+    let header = header(bytes)?;
+    let kind = Kind::from_number(header.kind)?;
+    if bytes.len() < size_of::<R>() || header.len as usize != size_of::<R>() {
+        return None;
+    }
+    if !R::KINDS.contains(&kind) {
+        return None;
+    }
+    // SAFETY: there are enough bytes, and any bytes make a valid record.
+    Some(unsafe { bytes.as_ptr().cast::<R>().read_unaligned() })
+}
+
+/// Copies the header out of `bytes`.
+pub fn header(bytes: &[u8]) -> Option<Header> {
+    if bytes.len() < size_of::<Header>() {
+        return None;
+    }
+    // SAFETY: there are enough bytes, and any bytes make a valid header.
+    Some(unsafe { bytes.as_ptr().cast::<Header>().read_unaligned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_another_kind_or_length_is_refused() {
+        let mut bytes = [0u8; 200];
+        bytes[..2].copy_from_slice(&(Kind::Accept as u16).to_ne_bytes());
+        bytes[2..4].copy_from_slice(&152u16.to_ne_bytes());
+        assert!(read::<Accept>(&bytes).is_some());
+        assert!(read::<State>(&bytes).is_none());
+        assert!(read::<Accept>(&bytes[..151]).is_none());
+        bytes[2..4].copy_from_slice(&144u16.to_ne_bytes());
+        assert!(read::<Accept>(&bytes).is_none());
+        assert!(read::<Accept>(&[]).is_none());
+    }
+}

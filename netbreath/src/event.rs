@@ -1,0 +1,295 @@
+//! What happened, on any platform: the one model that everything after a source
+//! speaks. An event is complete in itself, so a recording of events replays as
+//! the live run.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use netbreath_common::tcp::TcpState;
+
+mod wire;
+pub use wire::{Line, WireError};
+
+/// Something that happened, or a gap in what could be seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When, in nanoseconds since boot (`CLOCK_BOOTTIME`). A `clock` event tells
+    /// the wall-clock time that belongs to it.
+    pub at: u64,
+    /// How the event itself is known.
+    pub via: Via,
+    pub body: Body,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// The socket existed when the source started.
+    Seed(Seed),
+    /// The socket went from one TCP state to another.
+    State(State),
+    /// A process took the connection from a listener's queue.
+    Accept(Accept),
+    /// Boot time zero is this wall-clock time, in nanoseconds since the epoch.
+    Clock { boot: i64 },
+    /// Something could not be seen, or was lost.
+    Gap(Gap),
+}
+
+impl Body {
+    /// The event's name, as in `"event": …` and `--event`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Body::Seed(_) => "seed",
+            Body::State(_) => "state",
+            Body::Accept(_) => "accept",
+            Body::Clock { .. } => "clock",
+            Body::Gap(_) => "gap",
+        }
+    }
+
+    /// The socket that the event is about.
+    pub const fn socket(&self) -> Option<&Socket> {
+        match self {
+            Body::Seed(Seed { socket, .. })
+            | Body::State(State { socket, .. })
+            | Body::Accept(Accept { socket, .. }) => Some(socket),
+            Body::Clock { .. } | Body::Gap(_) => None,
+        }
+    }
+}
+
+/// A socket that existed when the source started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seed {
+    pub socket: Socket,
+    pub state: TcpState,
+    /// Its descriptor in the owner.
+    pub fd: u32,
+}
+
+/// One transition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    pub socket: Socket,
+    pub old: TcpState,
+    pub new: TcpState,
+    /// Nanoseconds spent in the old state; unknown if its start was not seen.
+    pub in_state: Option<u64>,
+}
+
+/// accept() or accept4() gave the connection to a process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accept {
+    pub socket: Socket,
+    /// Nanoseconds that the established connection waited for it.
+    pub queued: Option<u64>,
+    /// The new descriptor.
+    pub fd: u32,
+}
+
+/// A hook, a record or a look-up that is missing: what, why, and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// What is missing, as a sentence for people.
+    pub what: String,
+    /// Why: what the kernel answered.
+    pub why: String,
+    /// What to do about it.
+    pub mend: String,
+    /// The hook it concerns.
+    pub hook: Option<String>,
+    /// How many events are missing, where that is known: 0 is "a kind of event",
+    /// not "none".
+    pub count: u64,
+}
+
+/// How an event is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Via {
+    Kernel,
+    Packet,
+    Poll,
+    Timer,
+    Inferred,
+}
+
+/// Identity of a socket, unique within a recording: the kernel's socket cookie
+/// where the hook can read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId(pub u64);
+
+/// A socket at the time of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Socket {
+    pub id: SocketId,
+    pub proto: Proto,
+    pub flow: Flow,
+    /// The process that owns it, if known.
+    pub owner: Option<Owner>,
+    /// Inode number of its network namespace.
+    pub netns: Option<u32>,
+    /// Path of its cgroup in the unified hierarchy.
+    pub cgroup: Option<Arc<str>>,
+    /// Its first transition was seen; else it was joined late.
+    pub born: bool,
+}
+
+/// Transport protocol of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Proto {
+    Tcp,
+    Mptcp,
+    Sctp,
+    Dccp,
+}
+
+/// The two ends of a connection, as the socket sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Flow {
+    /// The socket's own family; its addresses may be IPv4 mapped into IPv6.
+    pub family: Family,
+    pub local: Endpoint,
+    pub remote: Endpoint,
+}
+
+/// Address family of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    V4,
+    V6,
+}
+
+/// An address with a port. Port 0 is "not chosen yet", or "any" of a listener's
+/// remote end, and prints as `*`, as in `ss`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    pub addr: IpAddr,
+    pub port: u16,
+}
+
+/// A process that owns a socket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Owner {
+    /// Process id (not a thread's) in the initial pid namespace.
+    pub pid: u32,
+    /// The process's name: at most 15 bytes, chosen by the process itself.
+    pub comm: Comm,
+    /// Path of its program, where known.
+    pub exe: Option<Arc<str>>,
+    pub uid: u32,
+    pub how: How,
+}
+
+/// How an owner is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum How {
+    /// It called connect().
+    Connect,
+    /// It called listen().
+    Listen,
+    /// It took the connection with accept().
+    Accept,
+    /// It owns the listener; nobody has accepted the connection yet.
+    Inherited,
+    /// It held the socket when netbreath started.
+    Snapshot,
+}
+
+impl How {
+    pub const ALL: [How; 5] =
+        [How::Connect, How::Listen, How::Accept, How::Inherited, How::Snapshot];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            How::Connect => "connect",
+            How::Listen => "listen",
+            How::Accept => "accept",
+            How::Inherited => "inherited",
+            How::Snapshot => "snapshot",
+        }
+    }
+}
+
+impl Via {
+    pub const ALL: [Via; 5] = [Via::Kernel, Via::Packet, Via::Poll, Via::Timer, Via::Inferred];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Via::Kernel => "kernel",
+            Via::Packet => "packet",
+            Via::Poll => "poll",
+            Via::Timer => "timer",
+            Via::Inferred => "inferred",
+        }
+    }
+}
+
+impl Proto {
+    pub const ALL: [Proto; 4] = [Proto::Tcp, Proto::Mptcp, Proto::Sctp, Proto::Dccp];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Proto::Tcp => "tcp",
+            Proto::Mptcp => "mptcp",
+            Proto::Sctp => "sctp",
+            Proto::Dccp => "dccp",
+        }
+    }
+}
+
+impl Family {
+    /// 4 or 6.
+    pub const fn number(self) -> u8 {
+        match self {
+            Family::V4 => 4,
+            Family::V6 => 6,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.port == 0 {
+            return match self.addr {
+                IpAddr::V4(addr) => write!(f, "{addr}:*"),
+                IpAddr::V6(addr) => write!(f, "[{addr}]:*"),
+            };
+        }
+        SocketAddr::new(self.addr, self.port).fmt(f)
+    }
+}
+
+/// A process name as the kernel keeps it: at most 15 bytes of any kind. It is the
+/// process's to choose, so it is never printed but through a view or a format,
+/// which see to control characters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Comm([u8; 16]);
+
+impl Comm {
+    /// From the kernel's NUL-padded bytes.
+    pub const fn new(bytes: [u8; 16]) -> Comm {
+        Comm(bytes)
+    }
+
+    /// The first 15 bytes of `name`.
+    pub fn from_name(name: &str) -> Comm {
+        let mut bytes = [0; 16];
+        let len = name.len().min(15);
+        bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
+        Comm(bytes)
+    }
+
+    /// The bytes before the first NUL.
+    pub fn bytes(&self) -> &[u8] {
+        let end = self.0.iter().position(|b| *b == 0).unwrap_or(16);
+        &self.0[..end]
+    }
+}
+
+impl fmt::Debug for Comm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&String::from_utf8_lossy(self.bytes()), f)
+    }
+}

@@ -1,0 +1,480 @@
+//! The JSON line of an event: one flat object, keys in a fixed order, absent keys
+//! for what does not apply and null for what could not be known. Once released, a
+//! key keeps its name and meaning.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use netbreath_common::tcp::TcpState;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{
+    Accept, Body, Comm, Endpoint, Event, Family, Flow, Gap, How, Owner, Proto, Seed, Socket,
+    SocketId, State, Via,
+};
+
+/// An [`Event`] as it stands on a line of JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// Wall-clock time, nanoseconds since the epoch.
+    pub at: i64,
+    event: Named,
+    via: Via,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket: Option<Id>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proto: Option<Proto>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local: Option<Endpoint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote: Option<Endpoint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<StateName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old: Option<StateName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new: Option<StateName>,
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    in_state_ns: Option<Option<u64>>,
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    queued_ns: Option<Option<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fd: Option<u32>,
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    owner: Option<Option<OwnerLine>>,
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    netns: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    cgroup: Option<Option<Arc<str>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    born: Option<bool>,
+    /// `clock`: wall-clock time of boot, nanoseconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hook: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+}
+
+/// A line that is no event.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    #[error("an event of kind {event:?} needs the key {key:?}")]
+    MissingKey { event: &'static str, key: &'static str },
+    #[error("\"family\" is {0}, not 4 or 6")]
+    Family(u8),
+}
+
+impl Line {
+    /// The line of `event`, where `boot` is the wall-clock time of boot in
+    /// nanoseconds since the epoch.
+    pub fn new(event: &Event, boot: i64) -> Line {
+        let mut line = Line {
+            at: boot.saturating_add_unsigned(event.at),
+            event: Named::of(&event.body),
+            via: event.via,
+            socket: None,
+            proto: None,
+            family: None,
+            local: None,
+            remote: None,
+            state: None,
+            old: None,
+            new: None,
+            in_state_ns: None,
+            queued_ns: None,
+            fd: None,
+            owner: None,
+            netns: None,
+            cgroup: None,
+            born: None,
+            boot: None,
+            hook: None,
+            what: None,
+            why: None,
+            mend: None,
+            count: None,
+        };
+        if let Some(socket) = event.body.socket() {
+            line.socket = Some(Id(socket.id));
+            line.proto = Some(socket.proto);
+            line.family = Some(socket.flow.family.number());
+            line.local = Some(socket.flow.local);
+            line.remote = Some(socket.flow.remote);
+            line.owner = Some(socket.owner.as_ref().map(OwnerLine::new));
+            line.netns = Some(socket.netns);
+            line.cgroup = Some(socket.cgroup.clone());
+            line.born = Some(socket.born);
+        }
+        match &event.body {
+            Body::Seed(seed) => {
+                line.state = Some(StateName(seed.state));
+                line.fd = Some(seed.fd);
+            }
+            Body::State(state) => {
+                line.old = Some(StateName(state.old));
+                line.new = Some(StateName(state.new));
+                line.in_state_ns = Some(state.in_state);
+            }
+            Body::Accept(accept) => {
+                line.queued_ns = Some(accept.queued);
+                line.fd = Some(accept.fd);
+            }
+            Body::Clock { boot } => line.boot = Some(*boot),
+            Body::Gap(gap) => {
+                line.hook.clone_from(&gap.hook);
+                line.what = Some(gap.what.clone());
+                line.why = Some(gap.why.clone());
+                line.mend = Some(gap.mend.clone());
+                line.count = Some(gap.count);
+            }
+        }
+        line
+    }
+
+    /// The event of this line; `boot` as in [`Line::new`].
+    pub fn event(self, boot: i64) -> Result<Event, WireError> {
+        let event = self.event.name();
+        let need = |key| WireError::MissingKey { event, key };
+        let at = u64::try_from(self.at.saturating_sub(boot)).unwrap_or(0);
+        let via = self.via;
+        let body = match self.event {
+            Named::Clock => Body::Clock { boot: self.boot.ok_or(need("boot"))? },
+            Named::Gap => Body::Gap(Gap {
+                what: self.what.ok_or(need("what"))?,
+                why: self.why.unwrap_or_default(),
+                mend: self.mend.unwrap_or_default(),
+                hook: self.hook,
+                count: self.count.unwrap_or(0),
+            }),
+            Named::Seed | Named::State | Named::Accept => {
+                let socket = Socket {
+                    id: self.socket.ok_or(need("socket"))?.0,
+                    proto: self.proto.ok_or(need("proto"))?,
+                    flow: Flow {
+                        family: match self.family.ok_or(need("family"))? {
+                            4 => Family::V4,
+                            6 => Family::V6,
+                            other => return Err(WireError::Family(other)),
+                        },
+                        local: self.local.ok_or(need("local"))?,
+                        remote: self.remote.ok_or(need("remote"))?,
+                    },
+                    owner: self.owner.flatten().map(OwnerLine::owner),
+                    netns: self.netns.flatten(),
+                    cgroup: self.cgroup.flatten(),
+                    born: self.born.unwrap_or(false),
+                };
+                match self.event {
+                    Named::Seed => Body::Seed(Seed {
+                        socket,
+                        state: self.state.ok_or(need("state"))?.0,
+                        fd: self.fd.ok_or(need("fd"))?,
+                    }),
+                    Named::Accept => Body::Accept(Accept {
+                        socket,
+                        queued: self.queued_ns.flatten(),
+                        fd: self.fd.ok_or(need("fd"))?,
+                    }),
+                    _ => Body::State(State {
+                        socket,
+                        old: self.old.ok_or(need("old"))?.0,
+                        new: self.new.ok_or(need("new"))?.0,
+                        in_state: self.in_state_ns.flatten(),
+                    }),
+                }
+            }
+        };
+        Ok(Event { at, via, body })
+    }
+}
+
+/// Tells a key that is null from one that is absent.
+fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+/// The kinds of events, by name.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Named {
+    Seed,
+    State,
+    Accept,
+    Clock,
+    Gap,
+}
+
+impl Named {
+    const fn of(body: &Body) -> Named {
+        match body {
+            Body::Seed(_) => Named::Seed,
+            Body::State(_) => Named::State,
+            Body::Accept(_) => Named::Accept,
+            Body::Clock { .. } => Named::Clock,
+            Body::Gap(_) => Named::Gap,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Named::Seed => "seed",
+            Named::State => "state",
+            Named::Accept => "accept",
+            Named::Clock => "clock",
+            Named::Gap => "gap",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct OwnerLine {
+    pid: u32,
+    comm: Comm,
+    #[serde(default)]
+    exe: Option<Arc<str>>,
+    uid: u32,
+    how: How,
+}
+
+impl OwnerLine {
+    fn new(owner: &Owner) -> OwnerLine {
+        let Owner { pid, comm, exe, uid, how } = owner;
+        OwnerLine { pid: *pid, comm: *comm, exe: exe.clone(), uid: *uid, how: *how }
+    }
+
+    fn owner(self) -> Owner {
+        let OwnerLine { pid, comm, exe, uid, how } = self;
+        Owner { pid, comm, exe, uid, how }
+    }
+}
+
+/// A 64-bit id is a string in JSON, since many readers keep numbers as doubles.
+#[derive(Clone, Copy, Debug)]
+struct Id(SocketId);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.0.fmt(f)
+    }
+}
+
+impl FromStr for Id {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Id, Self::Err> {
+        text.parse().map(|id| Id(SocketId(id)))
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Endpoint, Self::Err> {
+        if let Some(addr) = text.strip_suffix(":*") {
+            let addr = addr.trim_start_matches('[').trim_end_matches(']');
+            return Ok(Endpoint { addr: addr.parse::<IpAddr>()?, port: 0 });
+        }
+        let addr: SocketAddr = text.parse()?;
+        Ok(Endpoint { addr: addr.ip(), port: addr.port() })
+    }
+}
+
+/// Serializes through `Display` and reads through `FromStr`.
+macro_rules! as_text {
+    ($($type:ty),*) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+as_text!(Id, Endpoint);
+
+/// Serializes as one of the names in `ALL`.
+macro_rules! as_name {
+    ($($type:ident),*) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                $type::ALL.into_iter().find(|value| value.name() == text).ok_or_else(|| {
+                    serde::de::Error::custom(format_args!("{text:?} is no {}", stringify!($type)))
+                })
+            }
+        }
+    )*};
+}
+
+as_name!(Via, How, Proto, StateName);
+
+#[derive(Clone, Copy, Debug)]
+struct StateName(TcpState);
+
+impl StateName {
+    const ALL: [StateName; TcpState::ALL.len()] = {
+        let mut all = [StateName(TcpState::Close); TcpState::ALL.len()];
+        let mut i = 0;
+        while i < all.len() {
+            all[i] = StateName(TcpState::ALL[i]);
+            i += 1;
+        }
+        all
+    };
+
+    const fn name(self) -> &'static str {
+        self.0.name()
+    }
+}
+
+impl Serialize for Comm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Allocates only for a name that is no UTF-8.
+        serializer.serialize_str(&String::from_utf8_lossy(self.bytes()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Comm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        Ok(Comm::from_name(&text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> Event {
+        Event {
+            at: 1_000,
+            via: Via::Kernel,
+            body: Body::State(State {
+                socket: Socket {
+                    id: SocketId(138_858),
+                    proto: Proto::Tcp,
+                    flow: Flow {
+                        family: Family::V4,
+                        local: "127.0.0.1:8080".parse().unwrap(),
+                        remote: "127.0.0.1:46712".parse().unwrap(),
+                    },
+                    owner: Some(Owner {
+                        pid: 812,
+                        comm: Comm::from_name("nginx"),
+                        exe: Some("/usr/sbin/nginx".into()),
+                        uid: 33,
+                        how: How::Accept,
+                    }),
+                    netns: Some(4_026_531_833),
+                    cgroup: Some("/system.slice/nginx.service".into()),
+                    born: true,
+                },
+                old: TcpState::SynRecv,
+                new: TcpState::Established,
+                in_state: Some(31_000),
+            }),
+        }
+    }
+
+    fn json(event: &Event) -> String {
+        serde_json::to_string(&Line::new(event, 5_000)).unwrap()
+    }
+
+    fn read(text: &str) -> Event {
+        serde_json::from_str::<Line>(text).unwrap().event(5_000).unwrap()
+    }
+
+    #[test]
+    fn a_state_has_the_documented_keys_in_order() {
+        assert_eq!(
+            json(&state()),
+            concat!(
+                r#"{"at":6000,"event":"state","via":"kernel","socket":"138858","proto":"tcp","#,
+                r#""family":4,"local":"127.0.0.1:8080","remote":"127.0.0.1:46712","#,
+                r#""old":"SYN_RECV","new":"ESTABLISHED","in_state_ns":31000,"#,
+                r#""owner":{"pid":812,"comm":"nginx","exe":"/usr/sbin/nginx","uid":33,"#,
+                r#""how":"accept"},"netns":4026531833,"#,
+                r#""cgroup":"/system.slice/nginx.service","born":true}"#,
+            )
+        );
+    }
+
+    #[test]
+    fn every_event_survives_the_way_there_and_back() {
+        let unknown = match state() {
+            Event { at, via, body: Body::State(mut state) } => {
+                state.socket.owner = None;
+                state.socket.netns = None;
+                state.socket.cgroup = None;
+                state.in_state = None;
+                state.socket.flow.local = "[::]:*".parse().unwrap();
+                Event { at, via, body: Body::State(state) }
+            }
+            other => other,
+        };
+        let gap = Event {
+            at: 7,
+            via: Via::Kernel,
+            body: Body::Gap(Gap {
+                what: "w".into(),
+                why: "y".into(),
+                mend: "m".into(),
+                hook: Some("accept".into()),
+                count: 3,
+            }),
+        };
+        let clock = Event { at: 8, via: Via::Timer, body: Body::Clock { boot: 9 } };
+        for event in [state(), unknown, gap, clock] {
+            assert_eq!(read(&json(&event)), event);
+        }
+    }
+
+    #[test]
+    fn null_is_unknown_and_a_missing_key_is_an_error() {
+        assert!(json(&read(&json(&state()).replace("31000", "null"))).contains("\"in_state_ns\":null"));
+        let line = serde_json::from_str::<Line>(r#"{"at":1,"event":"state","via":"kernel"}"#);
+        let error = line.unwrap().event(0).unwrap_err().to_string();
+        assert_eq!(error, "an event of kind \"state\" needs the key \"socket\"");
+    }
+
+    #[test]
+    fn a_name_with_control_characters_is_escaped() {
+        let mut event = state();
+        if let Body::State(state) = &mut event.body
+            && let Some(owner) = &mut state.socket.owner
+        {
+            owner.comm = Comm::from_name("a\x1b[31m\n\u{7f}");
+        }
+        let text = json(&event);
+        assert!(!text.contains('\x1b') && !text.contains('\n'), "{text}");
+    }
+}

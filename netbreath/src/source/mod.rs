@@ -1,0 +1,51 @@
+//! Where events come from. A source yields events in the order of their time; who
+//! consumes them cannot tell a live kernel from a recording.
+
+use std::future::Future;
+
+use crate::event::Event;
+use crate::filter::Filter;
+
+#[cfg(target_os = "linux")]
+pub mod ebpf;
+pub mod gap;
+
+/// What a live source is asked for.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub filter: Filter,
+    /// Bytes of the ring between kernel and reader; a power of two.
+    pub ring_size: u32,
+    /// Sockets that can be remembered at once where the kernel cannot keep our
+    /// notes on the socket itself.
+    pub max_sockets: u32,
+    /// Watch accept(): a small tax on every system call on kernels where only the
+    /// system call's own tracepoint can be had.
+    pub accept_hook: bool,
+    /// Mutant for the tests: take whoever is on the CPU for the owner.
+    pub owner_from_cpu: bool,
+}
+
+/// A stream of events.
+pub trait Source {
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Waits until there are events and appends them to `events`; appending none
+    /// means that the stream has ended. Nothing is lost when the future is dropped
+    /// while it waits.
+    fn next(
+        &mut self,
+        events: &mut Vec<Event>,
+    ) -> impl Future<Output = Result<(), Self::Error>>;
+
+    /// Appends what had happened before this call and was not delivered yet, and
+    /// the gaps that are only known at the end.
+    fn finish(&mut self, events: &mut Vec<Event>) -> Result<(), Self::Error>;
+
+    /// Adds a process to those that [`Filter::command`] lets through; its
+    /// descendants are added as they are forked.
+    fn follow(&mut self, pid: u32) -> Result<(), Self::Error>;
+
+    /// Events lost or missed so far, for the summary and for `--strict`.
+    fn lost(&self) -> u64;
+}
