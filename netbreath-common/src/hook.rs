@@ -1,7 +1,7 @@
 //! The hooks by number, so that the kernel side can count what each could not do.
 
 /// One of netbreath's hooks. Its number indexes the counters of [`crate::miss`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Hook {
     SockState = 0,

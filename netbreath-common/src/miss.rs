@@ -4,7 +4,7 @@
 use crate::hook::Hook;
 
 /// What went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Miss {
     /// The ring was full: the record is lost.
