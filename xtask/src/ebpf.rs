@@ -4,14 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The last release that can load LLVM out of rustc's own library, so that no LLVM package
-/// is needed; it goes with the LLVM of the toolchain in `rust-toolchain.toml`.
-pub const LINKER_VERSION: &str = "0.10.4";
 /// The binary that `cargo` makes of the eBPF crate.
 pub const PACKAGE: &str = "netbreath-ebpf";
 
 /// What of the cargo or clippy that called us must not reach the cargo that we call: flags
-/// and wrappers are meant for the host's code, and a fixed target would win over ours.
+/// and wrappers are meant for the host's code, a fixed target would win over ours, and
+/// build scripts that depend on HOST would run again for each kind of caller.
 const NOT_INHERITED: &[&str] = &[
     "CARGO_BUILD_RUSTC",
     "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
@@ -21,10 +19,12 @@ const NOT_INHERITED: &[&str] = &[
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_TARGET_DIR",
     "CLIPPY_ARGS",
+    "HOST",
     "RUSTC",
     "RUSTC_WORKSPACE_WRAPPER",
     "RUSTDOC",
     "RUSTFLAGS",
+    "TARGET",
 ];
 
 /// Profile values that BTF and the verifier depend on, whatever the workspace's release

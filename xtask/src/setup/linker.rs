@@ -9,19 +9,21 @@ use crate::ebpf;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// LLVM comes out of rustc's own library, at run time; the number goes with the toolchain.
+/// The last release that can load LLVM out of rustc's own library, so that no LLVM package
+/// is needed.
+const VERSION: &str = "0.10.4";
+/// The LLVM of the compiler in `rust-toolchain.toml`.
 const FEATURES: &str = "rust-llvm-22";
 
 pub fn require(workspace: &Workspace) -> Result<()> {
     if is_there(&workspace.tools) {
         return Ok(());
     }
-    let version = ebpf::LINKER_VERSION;
-    eprintln!("setup: bpf-linker {version} ... installing (about 2 minutes, once)");
+    eprintln!("setup: bpf-linker {VERSION} ... installing (about 2 minutes, once)");
     let scratch = workspace.tools.join("bpf-linker-build");
     let mut cargo = workspace.cargo();
     cargo
-        .args(["install", "bpf-linker", "--version", version])
+        .args(["install", "bpf-linker", "--version", VERSION])
         .args(["--locked", "--no-default-features", "--features", FEATURES])
         .arg("--root")
         .arg(&workspace.tools)
@@ -36,14 +38,14 @@ pub fn require(workspace: &Workspace) -> Result<()> {
         .context("setup: bpf-linker cannot be installed: see cargo's errors above")?;
     // Why no error: it costs space only.
     let _ = fs::remove_dir_all(&scratch);
-    eprintln!("setup: bpf-linker {version} ... done");
+    eprintln!("setup: bpf-linker {VERSION} ... done");
     Ok(())
 }
 
 fn is_there(tools: &Path) -> bool {
     ebpf::linker(tools).is_file()
         && fs::read_to_string(tools.join(".crates.toml"))
-            .is_ok_and(|installed| names_version(&installed, ebpf::LINKER_VERSION))
+            .is_ok_and(|installed| names_version(&installed, VERSION))
 }
 
 /// Whether cargo's own list of what it has installed names that version.
