@@ -24,7 +24,8 @@ pub fn require(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo
         .args(["install", "bpf-linker", "--version", VERSION])
-        .args(["--locked", "--no-default-features", "--features", FEATURES])
+        .args(["--locked",
+            "--force", "--no-default-features", "--features", FEATURES])
         .arg("--root")
         .arg(&workspace.tools)
         // Why: so an interrupted build goes on where it was.

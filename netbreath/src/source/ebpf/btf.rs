@@ -4,7 +4,6 @@
 //! aya parses the same bytes to find the ids of attach points, but shows neither
 //! members nor parameters.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 /// Type information of one kernel.
@@ -12,10 +11,9 @@ pub struct Btf {
     bytes: Vec<u8>,
     /// Where the strings start.
     strings: usize,
-    /// Where each type is described, by its id. Id 0 is `void`.
-    types: Vec<usize>,
-    structs: HashMap<Vec<u8>, u32>,
-    functions: HashMap<Vec<u8>, u32>,
+    /// Where each type is described, by its id. Id 0 is `void`. There are more than
+    /// 100,000, and we ask for a dozen: a table by name would cost more than it saves.
+    types: Vec<u32>,
 }
 
 /// Bytes that are no BTF.
@@ -69,25 +67,15 @@ impl Btf {
         let end = start + word(12)? as usize;
         let strings = header + word(16)? as usize;
 
-        let mut types = vec![start];
-        let (mut structs, mut functions) = (HashMap::new(), HashMap::new());
+        let mut types = Vec::with_capacity((end - start) / 28);
+        types.push(start as u32);
         let mut at = start;
         while at < end {
-            let (name, info) = (word(at)? as usize, word(at + 4)?);
-            let id = types.len() as u32;
-            let (kind, count) = (kind(info), count(info));
-            let named = match kind {
-                STRUCT => Some(&mut structs),
-                FUNC => Some(&mut functions),
-                _ => None,
-            };
-            if let Some(named) = named.filter(|_| name != 0) {
-                let name = string(&bytes, strings + name).ok_or(("cut short", at))?;
-                named.entry(name.to_vec()).or_insert(id);
-            }
-            types.push(at);
+            let info = word(at + 4)?;
+            let count = count(info);
+            types.push(at as u32);
             at += TYPE
-                + match kind {
+                + match kind(info) {
                     1 | 14 | 17 => 4,
                     ARRAY => 12,
                     STRUCT | UNION | 15 | 19 => 12 * count,
@@ -96,7 +84,7 @@ impl Btf {
                     _ => return Err(("a type of unknown kind", at)),
                 };
         }
-        Ok(Btf { bytes, strings, types, structs, functions })
+        Ok(Btf { bytes, strings, types })
     }
 
     /// The bytes, as the kernel gave them.
@@ -108,24 +96,46 @@ impl Btf {
     /// Members of anonymous structures and unions count as their parent's. A
     /// bit-field has no such offset.
     pub fn offset(&self, structure: &str, path: &str) -> Option<u32> {
-        let mut id = *self.structs.get(structure.as_bytes())?;
+        let mut at = self.find(STRUCT, structure)?;
         let mut offset = 0;
-        for name in path.split('.') {
-            let (bits, member) = self.member(self.resolve(id)?, name.as_bytes())?;
+        let mut names = path.split('.').peekable();
+        while let Some(name) = names.next() {
+            let (bits, member) = self.member(at, name.as_bytes())?;
             if bits % 8 != 0 {
                 return None;
             }
             offset += bits / 8;
-            id = member;
+            if names.peek().is_some() {
+                at = self.resolve(member)?;
+            }
         }
         Some(offset)
     }
 
     /// How many parameters a kernel function has.
     pub fn parameters(&self, function: &str) -> Option<usize> {
-        let id = *self.functions.get(function.as_bytes())?;
-        let prototype = self.word(*self.types.get(id as usize)? + 8)?;
-        Some(count(self.word(*self.types.get(prototype as usize)? + 4)?))
+        let prototype = self.word(self.find(FUNC, function)? + 8)?;
+        Some(count(self.word(self.at(prototype)? + 4)?))
+    }
+
+    /// Where the first type of this kind and name is described.
+    fn find(&self, wanted: u32, name: &str) -> Option<usize> {
+        self.types.iter().skip(1).map(|at| *at as usize).find(|at| {
+            self.word(at + 4).is_some_and(|info| kind(info) == wanted)
+                && self.word(*at).is_some_and(|at| self.has(at, name.as_bytes()))
+        })
+    }
+
+    /// Whether the string at offset `at` is `name`.
+    fn has(&self, at: u32, name: &[u8]) -> bool {
+        let at = self.strings + at as usize;
+        self.bytes.get(at..at + name.len()) == Some(name)
+            && self.bytes.get(at + name.len()) == Some(&0)
+    }
+
+    /// Where the type with this id is described.
+    fn at(&self, id: u32) -> Option<usize> {
+        self.types.get(id as usize).map(|at| *at as usize)
     }
 
     /// A member of the type at `at`: its offset in bits and its type.
@@ -142,7 +152,7 @@ impl Btf {
                 (self.word(member)?, self.word(member + 4)?, self.word(member + 8)?);
             let bits = if has_widths { offset & 0x00ff_ffff } else { offset };
             if name != 0 {
-                if string(&self.bytes, self.strings + name as usize)? == wanted {
+                if self.has(name, wanted) {
                     let is_bit_field = has_widths && offset >> 24 != 0;
                     return (!is_bit_field).then_some((bits, id));
                 }
@@ -155,12 +165,12 @@ impl Btf {
 
     /// Where the type is described that stands behind names and qualifiers.
     fn resolve(&self, id: u32) -> Option<usize> {
-        let mut at = *self.types.get(id as usize)?;
+        let mut at = self.at(id)?;
         // A chain that is longer than this is no kernel's.
         for _ in 0..32 {
             match kind(self.word(at + 4)?) {
                 TYPEDEF | VOLATILE | CONST | RESTRICT | TYPE_TAG => {
-                    at = *self.types.get(self.word(at + 8)? as usize)?;
+                    at = self.at(self.word(at + 8)?)?;
                 }
                 PTR => return None,
                 _ => return Some(at),
@@ -181,12 +191,6 @@ const fn kind(info: u32) -> u32 {
 
 const fn count(info: u32) -> usize {
     (info & 0xffff) as usize
-}
-
-/// The NUL-terminated string at `at`.
-fn string(bytes: &[u8], at: usize) -> Option<&[u8]> {
-    let rest = bytes.get(at..)?;
-    Some(&rest[..rest.iter().position(|b| *b == 0)?])
 }
 
 #[cfg(test)]
