@@ -61,6 +61,15 @@ pub enum Error {
     Hook { hook: &'static str, purpose: &'static str, refused: String },
 }
 
+/// What became of a program that was to be loaded.
+pub enum Verdict {
+    Loaded,
+    /// The kernel has no such attach point, or its policy forbids it.
+    NotHere(String),
+    /// The kernel's verifier refused the program itself.
+    Rejected(String),
+}
+
 /// What the programs are told of each other. They are loaded in the hope of the best;
 /// where the kernel disappoints it, they are loaded again with what is true.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,12 +82,7 @@ struct Company {
 
 /// Loads and attaches all that `ask` needs.
 pub fn load(ask: &Ask) -> Result<Loaded, Error> {
-    if let Some(missing) = missing_privilege() {
-        return Err(Error::Privilege { missing });
-    }
-    let btf = Btf::read(Path::new(Btf::KERNEL)).map_err(|source| Error::Btf { source })?;
-    let types = aya::Btf::parse(btf.bytes(), Endianness::default())
-        .map_err(|source| Error::AyaBtf { source })?;
+    let (btf, types) = kernel_types()?;
     let mut company =
         Company { storage: true, connect: true, accept: ask.accept_hook, destroy: true };
     loop {
@@ -110,6 +114,37 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
         }
         company = true_company;
     }
+}
+
+/// Loads every program of the object on its own and attaches none.
+pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
+    let (btf, types) = kernel_types()?;
+    let company = Company { storage: true, connect: true, accept: true, destroy: true };
+    let mut object = open(ask, &btf, &types, company)?;
+    let mut all = Vec::new();
+    for rung in LADDERS.iter().chain([&PROCESS, &SEED]).flat_map(|ladder| ladder.rungs) {
+        let program = object
+            .program_mut(rung.program)
+            .ok_or(Error::NoProgram { program: rung.program })?;
+        let verdict = match load_program(program, &rung.attach, &btf, &types) {
+            Ok(()) => Verdict::Loaded,
+            Err(Refusal { by_verifier: true, why }) => Verdict::Rejected(why),
+            Err(Refusal { why, .. }) => Verdict::NotHere(why),
+        };
+        all.push((rung.program.to_owned(), verdict));
+    }
+    Ok(all)
+}
+
+/// The running kernel's types: for the members that we read, and for aya.
+fn kernel_types() -> Result<(Btf, aya::Btf), Error> {
+    if let Some(missing) = missing_privilege() {
+        return Err(Error::Privilege { missing });
+    }
+    let btf = Btf::read(Path::new(Btf::KERNEL)).map_err(|source| Error::Btf { source })?;
+    let types = aya::Btf::parse(btf.bytes(), Endianness::default())
+        .map_err(|source| Error::AyaBtf { source })?;
+    Ok((btf, types))
 }
 
 /// Creates the maps and prepares the programs.
@@ -286,9 +321,11 @@ fn climb(
         let program = object
             .program_mut(rung.program)
             .ok_or(Error::NoProgram { program: rung.program })?;
-        match attach(program, &rung.attach, btf, types) {
+        match load_program(program, &rung.attach, btf, types)
+            .and_then(|()| attach(program, &rung.attach))
+        {
             Ok(()) => return Ok(Reached { ladder, rung: Some(rung), refused }),
-            Err(why) => refused.push((rung, why)),
+            Err(Refusal { why, .. }) => refused.push((rung, why)),
         }
     }
     if ladder.needed {
@@ -303,59 +340,82 @@ fn climb(
     Ok(Reached { ladder, rung: None, refused })
 }
 
-/// Loads and attaches one program; the error is what the kernel answered.
-fn attach(
+/// What the kernel answered to a program.
+struct Refusal {
+    by_verifier: bool,
+    why: String,
+}
+
+impl From<ProgramError> for Refusal {
+    fn from(error: ProgramError) -> Refusal {
+        let by_verifier = matches!(&error, ProgramError::LoadError { verifier_log, .. }
+            if has_text(&verifier_log.to_string()));
+        Refusal { by_verifier, why: answer(&error) }
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Refusal {
+        Refusal { by_verifier: false, why }
+    }
+}
+
+/// Loads one program for its attach point.
+fn load_program(
     program: &mut Program,
     point: &Attach,
     btf: &Btf,
     types: &aya::Btf,
-) -> Result<(), String> {
-    let why = |error: ProgramError| answer(&error);
+) -> Result<(), Refusal> {
     match (program, point) {
         (Program::BtfTracePoint(program), Attach::BtfTracepoint(name)) => {
-            program.load(name, types).map_err(why)?;
-            program.attach().map_err(why)?;
+            program.load(name, types)?;
         }
+        (Program::RawTracePoint(program), Attach::RawTracepoint(_)) => program.load()?,
+        (Program::TracePoint(program), Attach::Tracepoint(_)) => program.load()?,
+        (Program::FEntry(program), Attach::Fentry(name)) => program.load(name, types)?,
+        (Program::FExit(program), Attach::Fexit(name, parameters)) => {
+            match btf.parameters(name) {
+                None => return Err(format!("this kernel has no function {name}").into()),
+                Some(n) if n != *parameters => {
+                    return Err(format!("{name} has {n} parameters here").into());
+                }
+                Some(_) => program.load(name, types)?,
+            }
+        }
+        (Program::KProbe(program), Attach::Kprobe(_)) => program.load()?,
+        (Program::SockOps(program), Attach::SockOps) => program.load()?,
+        (Program::Iter(program), Attach::Iterator(name)) => program.load(name, types)?,
+        _ => return Err("the program is of another type than its rung".to_owned().into()),
+    }
+    Ok(())
+}
+
+/// Attaches a program that is loaded. An iterator is started when it is read.
+fn attach(program: &mut Program, point: &Attach) -> Result<(), Refusal> {
+    match (program, point) {
+        (Program::BtfTracePoint(program), _) => drop(program.attach()?),
         (Program::RawTracePoint(program), Attach::RawTracepoint(name)) => {
-            program.load().map_err(why)?;
-            program.attach(name).map_err(why)?;
+            drop(program.attach(name)?);
         }
         (Program::TracePoint(program), Attach::Tracepoint(names)) => {
             mount_tracefs()?;
-            program.load().map_err(why)?;
             for (category, name) in *names {
-                program.attach(category, name).map_err(why)?;
+                drop(program.attach(category, name)?);
             }
         }
-        (Program::FEntry(program), Attach::Fentry(name)) => {
-            program.load(name, types).map_err(why)?;
-            program.attach().map_err(why)?;
-        }
-        (Program::FExit(program), Attach::Fexit(name, parameters)) => {
-            match btf.parameters(name) {
-                None => return Err(format!("this kernel has no function {name}")),
-                Some(n) if n != *parameters => return Err(format!("{name} has {n} parameters here")),
-                Some(_) => {}
-            }
-            program.load(name, types).map_err(why)?;
-            program.attach().map_err(why)?;
-        }
-        (Program::KProbe(program), Attach::Kprobe(name)) => {
-            program.load().map_err(why)?;
-            program.attach(*name, 0).map_err(why)?;
-        }
-        (Program::SockOps(program), Attach::SockOps) => {
-            let root = cgroup_root().ok_or("no cgroup2 file system is mounted")?;
+        (Program::FEntry(program), _) => drop(program.attach()?),
+        (Program::FExit(program), _) => drop(program.attach()?),
+        (Program::KProbe(program), Attach::Kprobe(name)) => drop(program.attach(*name, 0)?),
+        (Program::SockOps(program), _) => {
+            let root = cgroup_root()
+                .ok_or_else(|| "no cgroup2 file system is mounted".to_owned())?;
             let root = std::fs::File::open(&root)
                 .map_err(|error| format!("cannot open {}: {error}", root.display()))?;
-            program.load().map_err(why)?;
             // With a link, the kernel lets others' programs stay whatever the mode says.
-            program.attach(root, CgroupAttachMode::Single).map_err(why)?;
+            drop(program.attach(root, CgroupAttachMode::Single)?);
         }
-        (Program::Iter(program), Attach::Iterator(name)) => {
-            program.load(name, types).map_err(why)?;
-        }
-        _ => return Err("the program is of another type than its rung".to_owned()),
+        _ => {}
     }
     Ok(())
 }
@@ -372,7 +432,7 @@ fn answer(error: &ProgramError) -> String {
         return text.replace('\n', " ");
     };
     let log = verifier_log.to_string();
-    if log.trim().is_empty() || log.trim() == "[none]" {
+    if !has_text(&log) {
         return io_error.to_string();
     }
     match keep(&log) {
@@ -381,6 +441,12 @@ fn answer(error: &ProgramError) -> String {
     }
 }
 
+/// Whether the verifier wrote anything: it does not where a policy refuses.
+fn has_text(log: &str) -> bool {
+    !matches!(log.trim(), "" | "[none]")
+}
+
+/// Writes a log to a file of this process.
 fn keep(log: &str) -> Option<PathBuf> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
@@ -435,7 +501,7 @@ pub fn cgroup_root() -> Option<PathBuf> {
 }
 
 /// The first capability that tracing needs and this process lacks.
-fn missing_privilege() -> Option<&'static str> {
+pub fn missing_privilege() -> Option<&'static str> {
     const CAP_SYS_ADMIN: u64 = 1 << 21;
     const CAP_PERFMON: u64 = 1 << 38;
     const CAP_BPF: u64 = 1 << 39;

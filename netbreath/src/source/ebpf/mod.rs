@@ -21,7 +21,7 @@ mod decode;
 mod hooks;
 mod load;
 
-pub use load::Reached;
+pub use load::{Reached, Verdict, cgroup_root, missing_privilege};
 
 /// How often the ring is drained while there is work. A lone event does not wait so
 /// long: it wakes the reader itself.
@@ -114,6 +114,16 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
     Ok(source)
 }
 
+/// Attaches the hooks, looks how far each came, and detaches them.
+pub fn examine(ask: &Ask) -> Result<Vec<Reached>, Error> {
+    Ok(load::load(ask)?.reached)
+}
+
+/// Loads every program on its own.
+pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
+    Ok(load::load_all(ask)?)
+}
+
 fn take(object: &mut aya::Ebpf, map: &'static str) -> Result<aya::maps::Map, Error> {
     object
         .take_map(map)
@@ -179,11 +189,6 @@ impl Source for Ebpf {
 }
 
 impl Ebpf {
-    /// How far up its ladder each hook came.
-    pub fn reached(&self) -> &[Reached] {
-        &self.reached
-    }
-
     /// What a recording starts with: the clock, the gaps, the sockets that exist.
     fn begin(&mut self) -> Result<(), Error> {
         let at = boot_time();
