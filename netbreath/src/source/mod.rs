@@ -9,6 +9,7 @@ use crate::filter::Filter;
 #[cfg(target_os = "linux")]
 pub mod ebpf;
 pub mod gap;
+pub mod replay;
 
 /// What a live source is asked for.
 #[derive(Clone, Debug)]
