@@ -29,13 +29,9 @@ fn build() -> Result<(), String> {
     let workspace = manifest_dir
         .parent()
         .ok_or("netbreath is built inside its workspace, and there is none around it")?;
-    for path in [
-        "netbreath-ebpf",
-        "netbreath-common",
-        "Cargo.lock",
-        "Cargo.toml",
-        "xtask/src/ebpf.rs",
-    ] {
+    for path in
+        ["netbreath-ebpf", "netbreath-common", "Cargo.lock", "Cargo.toml", "xtask/src/ebpf.rs"]
+    {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
 
@@ -82,11 +78,7 @@ fn build() -> Result<(), String> {
     let object = recipe.object();
     let copy = out_dir.join("netbreath.bpf.o");
     fs::copy(&object, &copy).map_err(|error| {
-        format!(
-            "cannot copy {} to {}: {error}",
-            object.display(),
-            copy.display()
-        )
+        format!("cannot copy {} to {}: {error}", object.display(), copy.display())
     })?;
     Ok(())
 }

@@ -13,14 +13,8 @@ pub enum Hook {
 }
 
 impl Hook {
-    pub const ALL: [Hook; 6] = [
-        Hook::SockState,
-        Hook::Connect,
-        Hook::Accept,
-        Hook::Destroy,
-        Hook::Process,
-        Hook::Seed,
-    ];
+    pub const ALL: [Hook; 6] =
+        [Hook::SockState, Hook::Connect, Hook::Accept, Hook::Destroy, Hook::Process, Hook::Seed];
 
     /// The hook's name, as `doctor` and gaps print it.
     pub const fn name(self) -> &'static str {

@@ -18,8 +18,7 @@ pub enum Miss {
 }
 
 impl Miss {
-    pub const ALL: [Miss; 4] =
-        [Miss::RingFull, Miss::NoSlot, Miss::Unreadable, Miss::PendingFull];
+    pub const ALL: [Miss; 4] = [Miss::RingFull, Miss::NoSlot, Miss::Unreadable, Miss::PendingFull];
 
     /// What it means, for people.
     pub const fn meaning(self) -> &'static str {

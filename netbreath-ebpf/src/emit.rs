@@ -48,10 +48,13 @@ pub fn record<R: Record + 'static>(
     at: u64,
     fill: impl FnOnce(&mut MaybeUninit<R>),
 ) {
-    let Some(sequence) = SEQUENCE.get_ptr_mut(0) else { return };
+    let Some(sequence) = SEQUENCE.get_ptr_mut(0) else {
+        return;
+    };
     // Atomic: an interrupt's program may come between on this CPU.
-    let seq =
-        unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*sequence).next, 1) };
+    let seq = unsafe {
+        atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*sequence).next, 1)
+    };
     let Some(mut entry) = RING.reserve::<R>(0) else {
         unsafe {
             atomic_xadd::<u32, u32, { AtomicOrdering::Relaxed }>(&raw mut (*sequence).lost, 1);
@@ -97,7 +100,9 @@ unsafe fn take(counter: *mut u32) -> u32 {
 /// here.
 #[inline(always)]
 fn wake() {
-    let Some(armed) = ARMED.get_ptr_mut(0) else { return };
+    let Some(armed) = ARMED.get_ptr_mut(0) else {
+        return;
+    };
     unsafe {
         if armed.read_volatile() == 0 {
             return;

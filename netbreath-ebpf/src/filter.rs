@@ -152,10 +152,7 @@ fn addrs(flow: &Flow) -> bool {
 
 #[inline(always)]
 fn addr(end: End, addr: &[u8; 16]) -> bool {
-    let key = Key::new(
-        ADDR_KEY_END_BITS + 128,
-        AddrKey { end: [end as u8, 0, 0, 0], addr: *addr },
-    );
+    let key = Key::new(ADDR_KEY_END_BITS + 128, AddrKey { end: [end as u8, 0, 0, 0], addr: *addr });
     ADDRS.get(key).is_some()
 }
 

@@ -161,7 +161,8 @@ fn adopt(home: &'static mut Slot, parked: &Slot, addr: u64) -> Option<&'static m
 /// An empty slot for a socket, in place of any that it has.
 #[inline(always)]
 pub fn open<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
-    let slot = if stores::<K>() { stored(sk, BPF_SK_STORAGE_GET_F_CREATE) } else { insert(sk.addr()) };
+    let slot =
+        if stores::<K>() { stored(sk, BPF_SK_STORAGE_GET_F_CREATE) } else { insert(sk.addr()) };
     let Some(slot) = slot else {
         emit::missed(hook, Miss::NoSlot);
         return None;

@@ -58,10 +58,8 @@ pub fn protocol<K: Kernel>(sk: K) -> u16 {
 #[inline(always)]
 pub fn describe<K: Sock>(sk: K, socket: &mut Socket, at: u64) {
     socket.id = sk.id(at);
-    socket.netns = sk
-        .follow(config::SOCK_NET())
-        .and_then(|net| net.load(config::NET_INUM()))
-        .unwrap_or(0);
+    socket.netns =
+        sk.follow(config::SOCK_NET()).and_then(|net| net.load(config::NET_INUM())).unwrap_or(0);
     socket.cgroup = cgroup(sk);
     socket.flow.proto = protocol(sk);
 }

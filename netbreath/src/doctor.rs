@@ -51,8 +51,7 @@ pub fn load_all() -> (Health, String) {
     let programs = match ebpf::load_all(&everything()) {
         Ok(programs) => programs,
         Err(error) => {
-            let health =
-                if error.is_privilege() { Health::NoPrivilege } else { Health::Broken };
+            let health = if error.is_privilege() { Health::NoPrivilege } else { Health::Broken };
             return (health, format!("{error}\n"));
         }
     };
@@ -120,23 +119,18 @@ fn facts() -> Vec<Fact> {
                 || "may load kernel programs".to_owned(),
                 |missing| format!("{missing} is missing"),
             ),
-            advice: missing.map(|_| {
-                "run it with sudo, or as a service with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
-            }),
+            advice: missing.map(
+                |_| "run it with sudo, or as a service with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
+            ),
         },
-        plain(
-            "lockdown",
-            Some(lockdown(read("/sys/kernel/security/lockdown")).to_owned()),
-        ),
+        plain("lockdown", Some(lockdown(read("/sys/kernel/security/lockdown")).to_owned())),
         Fact {
             name: "BTF",
             value: btf.as_ref().map_or_else(
                 || "none: the kernel does not describe its types".to_owned(),
                 |file| format!("/sys/kernel/btf/vmlinux, {} kB", file.len() / 1024),
             ),
-            advice: btf
-                .is_none()
-                .then_some("use a kernel built with CONFIG_DEBUG_INFO_BTF=y"),
+            advice: btf.is_none().then_some("use a kernel built with CONFIG_DEBUG_INFO_BTF=y"),
         },
         Fact {
             name: "tracefs",
@@ -159,7 +153,9 @@ fn facts() -> Vec<Fact> {
 
 /// The active mode of `none [integrity] confidentiality`.
 fn lockdown(modes: Option<String>) -> &'static str {
-    let Some(modes) = modes else { return "not shown by this kernel (securityfs)" };
+    let Some(modes) = modes else {
+        return "not shown by this kernel (securityfs)";
+    };
     match modes.split(['[', ']']).nth(1) {
         Some("none") => "none: the kernel restricts nothing",
         Some("integrity") => "integrity: some ways to attach may be refused",

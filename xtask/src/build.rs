@@ -29,11 +29,7 @@ impl Profile {
 }
 
 pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
-    let profile = if args.release {
-        Profile::Release
-    } else {
-        Profile::Debug
-    };
+    let profile = if args.release { Profile::Release } else { Profile::Debug };
     setup::for_build(workspace)?;
     binary(workspace, profile)?;
     eprintln!("build: {}", workspace.binary(profile).display());

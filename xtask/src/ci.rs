@@ -13,10 +13,9 @@ use crate::workspace::Workspace;
 /// are last, so their count is the last line.
 pub fn start(workspace: &Workspace) -> Result<ExitCode> {
     let mut failed = Vec::new();
-    for (name, outcome) in [
-        ("lint", lint::start(workspace)),
-        ("check-load", check_load::start(workspace)),
-    ] {
+    for (name, outcome) in
+        [("lint", lint::start(workspace)), ("check-load", check_load::start(workspace))]
+    {
         if let Err(error) = outcome {
             eprintln!("ci: {name} failed: {error:#}");
             failed.push(name);
@@ -32,9 +31,5 @@ pub fn start(workspace: &Workspace) -> Result<ExitCode> {
         eprintln!("ci: FAILED: {}", failed.join(", "));
     }
     println!("{counts}");
-    Ok(if failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

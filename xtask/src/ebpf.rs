@@ -80,10 +80,7 @@ impl Recipe<'_> {
     /// The ELF file that `command("build")` leaves.
     #[allow(dead_code, reason = "for the build script")]
     pub fn object(&self) -> PathBuf {
-        self.ebpf_dir()
-            .join(self.triple())
-            .join("release")
-            .join(PACKAGE)
+        self.ebpf_dir().join(self.triple()).join("release").join(PACKAGE)
     }
 
     /// Apart from the caller's own folder: its cargo holds the lock of that one.
@@ -92,11 +89,7 @@ impl Recipe<'_> {
     }
 
     fn triple(&self) -> &'static str {
-        if self.endian == "big" {
-            "bpfeb-unknown-none"
-        } else {
-            "bpfel-unknown-none"
-        }
+        if self.endian == "big" { "bpfeb-unknown-none" } else { "bpfel-unknown-none" }
     }
 
     fn flags(&self) -> Vec<String> {
@@ -146,7 +139,5 @@ pub fn ask_rustc(rustc: &Path, args: &[&str]) -> Result<String, String> {
 
 /// The release out of `rustc -vV`: `1.95.0`.
 pub fn release(verbose_version: &str) -> Option<&str> {
-    verbose_version
-        .lines()
-        .find_map(|line| line.strip_prefix("release: "))
+    verbose_version.lines().find_map(|line| line.strip_prefix("release: "))
 }

@@ -16,12 +16,8 @@ pub fn start(workspace: &Workspace) -> Result<()> {
         .context("the format differs: `cargo fmt --all` mends it")?;
 
     eprintln!("lint: clippy");
-    process::run(
-        workspace
-            .cargo()
-            .args(["clippy", "--all-targets", "--", "-D", "warnings"]),
-    )
-    .context("clippy found something: see above")?;
+    process::run(workspace.cargo().args(["clippy", "--all-targets", "--", "-D", "warnings"]))
+        .context("clippy found something: see above")?;
 
     if consts::OS == "linux" {
         eprintln!("lint: clippy, kernel programs");

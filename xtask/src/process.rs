@@ -81,10 +81,7 @@ pub fn can_be_root() -> bool {
         return true;
     }
     stdin().is_terminal()
-        && Command::new("sudo")
-            .arg("-v")
-            .status()
-            .is_ok_and(|status| status.success())
+        && Command::new("sudo").arg("-v").status().is_ok_and(|status| status.success())
 }
 
 /// The program with these variables, as root: as it is for root, through sudo for others.

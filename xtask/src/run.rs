@@ -25,21 +25,14 @@ pub struct Args {
 
 /// Returns only if netbreath cannot be started.
 pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
-    let profile = if args.debug && !args.release {
-        Profile::Debug
-    } else {
-        Profile::Release
-    };
+    let profile = if args.debug && !args.release { Profile::Debug } else { Profile::Release };
     setup::for_build(workspace)?;
     build::binary(workspace, profile)?;
 
     let binary = workspace.binary(profile);
     if !process::is_root() {
         if process::find("sudo").is_none() {
-            bail!(
-                "tracing needs root and there is no sudo here: run {} as root",
-                binary.display()
-            );
+            bail!("tracing needs root and there is no sudo here: run {} as root", binary.display());
         }
         eprintln!("run: through sudo, since tracing needs root");
     }

@@ -11,18 +11,11 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub const ONE_FAILED: Self = Self {
-        passed: 0,
-        failed: 1,
-        skipped: 0,
-    };
+    pub const ONE_FAILED: Self = Self { passed: 0, failed: 1, skipped: 0 };
 
     /// Out of `test result: ok. 3 passed; 0 failed; 1 ignored; ...`; other lines give None.
     pub fn of_line(line: &str) -> Option<Self> {
-        let (_verdict, numbers) = line
-            .trim()
-            .strip_prefix("test result: ")?
-            .split_once(". ")?;
+        let (_verdict, numbers) = line.trim().strip_prefix("test result: ")?.split_once(". ")?;
         let number = |word: &str| {
             numbers.split(';').find_map(|part| {
                 part.trim()
@@ -60,11 +53,7 @@ impl AddAssign for Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} passed, {} failed, {} skipped",
-            self.passed, self.failed, self.skipped
-        )
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 }
 
@@ -75,22 +64,14 @@ mod tests {
     #[test]
     fn a_result_line_is_counted() {
         let line = "test result: ok. 12 passed; 0 failed; 3 ignored; 0 measured; 7 filtered out; finished in 0.05s";
-        let counts = Counts {
-            passed: 12,
-            failed: 0,
-            skipped: 3,
-        };
+        let counts = Counts { passed: 12, failed: 0, skipped: 3 };
         assert_eq!(Counts::of_line(line), Some(counts));
     }
 
     #[test]
     fn a_failed_result_line_is_counted() {
         let line = "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n";
-        let counts = Counts {
-            passed: 1,
-            failed: 2,
-            skipped: 0,
-        };
+        let counts = Counts { passed: 1, failed: 2, skipped: 0 };
         assert_eq!(Counts::of_line(line), Some(counts));
     }
 
@@ -109,11 +90,7 @@ mod tests {
 
     #[test]
     fn the_last_line_is_plain() {
-        let mut counts = Counts {
-            passed: 5,
-            failed: 0,
-            skipped: 1,
-        };
+        let mut counts = Counts { passed: 5, failed: 0, skipped: 1 };
         counts += Counts::ONE_FAILED;
         counts.were_skipped(2);
         assert_eq!(counts.to_string(), "3 passed, 1 failed, 3 skipped");
@@ -121,10 +98,7 @@ mod tests {
 
     #[test]
     fn more_skips_than_tests_hide_nothing() {
-        let mut counts = Counts {
-            passed: 1,
-            ..Counts::default()
-        };
+        let mut counts = Counts { passed: 1, ..Counts::default() };
         counts.were_skipped(4);
         assert_eq!(counts.to_string(), "0 passed, 0 failed, 1 skipped");
     }

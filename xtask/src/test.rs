@@ -30,11 +30,7 @@ const SKIPS: &str = "NETBREATH_SKIPPED";
 pub fn start(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let counts = count(workspace, &args.names)?;
     println!("{counts}");
-    Ok(if counts.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if counts.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 pub fn count(workspace: &Workspace, names: &[String]) -> Result<Counts> {
@@ -84,10 +80,7 @@ fn with_root(workspace: &Workspace, names: &[String], skips: &Path) -> Result<Co
             "test: {} suites SKIPPED: they need root, and sudo does not work here",
             suites.len()
         );
-        return Ok(Counts {
-            skipped: suites.len(),
-            ..Counts::default()
-        });
+        return Ok(Counts { skipped: suites.len(), ..Counts::default() });
     }
     let binary = workspace.binary(Profile::Debug);
     let variables = [

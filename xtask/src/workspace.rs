@@ -24,10 +24,7 @@ impl Workspace {
         // Why the variable first: the folder may have been moved since xtask was compiled.
         let manifest_dir = env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let root = manifest_dir
-            .parent()
-            .context("xtask is not in a workspace")?
-            .to_owned();
+        let root = manifest_dir.parent().context("xtask is not in a workspace")?.to_owned();
         // Why not cargo's metadata: we stand in the target folder ourselves, at debug/xtask.
         let xtask = env::current_exe().context("cannot tell where xtask itself is")?;
         let target = xtask
@@ -70,11 +67,7 @@ impl Workspace {
             linker: &self.linker,
             rust_src,
             arch: consts::ARCH,
-            endian: if cfg!(target_endian = "big") {
-                "big"
-            } else {
-                "little"
-            },
+            endian: if cfg!(target_endian = "big") { "big" } else { "little" },
         }
     }
 }

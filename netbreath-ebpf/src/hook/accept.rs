@@ -45,7 +45,9 @@ fn nb_accept_krp(ctx: RetProbeContext) -> u32 {
 #[tracepoint]
 fn nb_accept_sys(ctx: TracePointContext) -> u32 {
     // events/syscalls/sys_exit_accept/format: __syscall_nr, ret.
-    let Ok(fd) = (unsafe { ctx.read_at::<i64>(16) }) else { return 0 };
+    let Ok(fd) = (unsafe { ctx.read_at::<i64>(16) }) else {
+        return 0;
+    };
     if fd >= 0 {
         let task = Untyped::new(unsafe { bpf_get_current_task() } as *const c_void);
         if let Some(sk) = sock::from_fd(task, fd as u32) {
@@ -76,7 +78,9 @@ fn accept(sk: Untyped, fd: u32) {
                 emit::missed(Hook::Accept, Miss::Unreadable);
                 return;
             }
-            let Some(slot) = slot::open(sk, Hook::Accept) else { return };
+            let Some(slot) = slot::open(sk, Hook::Accept) else {
+                return;
+            };
             sock::describe(sk, &mut slot.socket, at);
             sock::read_flow(sk, &mut slot.socket.flow);
             slot
@@ -84,7 +88,8 @@ fn accept(sk: Untyped, fd: u32) {
     };
     slot.flags &= !ACCEPTABLE;
     slot::own(slot, task::owner::<Untyped>(How::Accept));
-    if sock_state::settle(sk, slot, Hook::Accept) != Verdict::Keep || !config::emits(kinds::ACCEPT) {
+    if sock_state::settle(sk, slot, Hook::Accept) != Verdict::Keep || !config::emits(kinds::ACCEPT)
+    {
         return;
     }
     let queued = if slot.established == 0 { 0 } else { at - slot.established };

@@ -54,7 +54,9 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
     if state == TcpState::Close as u8 || slot::find(sk).is_some() {
         return;
     }
-    let Some(slot) = slot::open(sk, Hook::Seed) else { return };
+    let Some(slot) = slot::open(sk, Hook::Seed) else {
+        return;
+    };
     let at = emit::now();
     sock::describe(sk, &mut slot.socket, at);
     sock::read_flow(sk, &mut slot.socket.flow);

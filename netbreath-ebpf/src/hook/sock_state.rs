@@ -39,9 +39,9 @@ fn nb_state_raw(ctx: RawTracePointContext) -> i32 {
 #[tracepoint(category = "sock", name = "inet_sock_set_state")]
 fn nb_state_tp(ctx: TracePointContext) -> u32 {
     // events/sock/inet_sock_set_state/format: skaddr, oldstate, newstate.
-    let (Ok(sk), Ok(old), Ok(new)) =
-        (unsafe { (ctx.read_at::<*const c_void>(8), ctx.read_at::<i32>(16), ctx.read_at::<i32>(20)) })
-    else {
+    let (Ok(sk), Ok(old), Ok(new)) = (unsafe {
+        (ctx.read_at::<*const c_void>(8), ctx.read_at::<i32>(16), ctx.read_at::<i32>(20))
+    }) else {
         emit::missed(Hook::SockState, Miss::Unreadable);
         return 0;
     };

@@ -460,7 +460,9 @@ mod tests {
 
     #[test]
     fn null_is_unknown_and_a_missing_key_is_an_error() {
-        assert!(json(&read(&json(&state()).replace("31000", "null"))).contains("\"in_state_ns\":null"));
+        assert!(
+            json(&read(&json(&state()).replace("31000", "null"))).contains("\"in_state_ns\":null")
+        );
         let line = serde_json::from_str::<Line>(r#"{"at":1,"event":"state","via":"kernel"}"#);
         let error = line.unwrap().event(0).unwrap_err().to_string();
         assert_eq!(error, "an event of kind \"state\" needs the key \"socket\"");

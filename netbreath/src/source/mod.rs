@@ -9,6 +9,7 @@ use crate::filter::Filter;
 #[cfg(target_os = "linux")]
 pub mod ebpf;
 pub mod gap;
+pub mod replay;
 
 /// What a live source is asked for.
 #[derive(Clone, Debug)]
@@ -33,10 +34,7 @@ pub trait Source {
     /// Waits until there are events and appends them to `events`; appending none
     /// means that the stream has ended. Nothing is lost when the future is dropped
     /// while it waits.
-    fn next(
-        &mut self,
-        events: &mut Vec<Event>,
-    ) -> impl Future<Output = Result<(), Self::Error>>;
+    fn next(&mut self, events: &mut Vec<Event>) -> impl Future<Output = Result<(), Self::Error>>;
 
     /// Appends what had happened before this call and was not delivered yet, and
     /// the gaps that are only known at the end.

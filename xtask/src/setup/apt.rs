@@ -39,16 +39,12 @@ impl Apt {
         {
             return None;
         }
-        let own = (release.id == "debian")
-            .then(|| mirror(read_sources(), &release.codename))
-            .flatten();
+        let own =
+            (release.id == "debian").then(|| mirror(read_sources(), &release.codename)).flatten();
         let keyring = || Path::new(KEYRING).exists().then(|| KEYRING.to_owned());
         Some(Self {
             folder: tools.join("apt"),
-            signed_by: own
-                .as_ref()
-                .and_then(|source| source.signed_by.clone())
-                .or_else(keyring),
+            signed_by: own.as_ref().and_then(|source| source.signed_by.clone()).or_else(keyring),
             mirror: own.map_or_else(|| PUBLIC_MIRROR.to_owned(), |source| source.uri),
         })
     }
@@ -59,21 +55,12 @@ impl Apt {
         for suite in SUITES.iter().copied() {
             self.prepare(suite)?;
             process::run(self.command("apt-get", suite).args(["-q", "update"])).with_context(
-                || {
-                    format!(
-                        "the package list of {suite} cannot be had from {}",
-                        self.mirror
-                    )
-                },
+                || format!("the package list of {suite} cannot be had from {}", self.mirror),
             )?;
             let answer = process::answer(self.command("apt-cache", suite).args(["madison", name]))?;
             let versions = madison(&answer);
             if let Some(version) = versions.iter().find(|version| will_do(version)) {
-                return Ok(Package {
-                    name: name.to_owned(),
-                    version: version.clone(),
-                    suite,
-                });
+                return Ok(Package { name: name.to_owned(), version: version.clone(), suite });
             }
             seen.push(format!("{suite} has {}", versions.join(", ")));
         }
@@ -82,11 +69,7 @@ impl Apt {
 
     /// Downloads and unpacks it; gives the folder that stands for `/`.
     pub fn unpack(&self, package: &Package) -> Result<PathBuf> {
-        let Package {
-            name,
-            version,
-            suite,
-        } = package;
+        let Package { name, version, suite } = package;
         let downloads = self.folder.join("downloads");
         fresh(&downloads)?;
         process::run(
@@ -123,11 +106,8 @@ impl Apt {
             .signed_by
             .as_ref()
             .map_or_else(String::new, |keyring| format!("[signed-by={keyring}] "));
-        fs::write(
-            &file,
-            format!("deb {signed_by}{} {suite} main\n", self.mirror),
-        )
-        .with_context(|| format!("cannot write {}", file.display()))
+        fs::write(&file, format!("deb {signed_by}{} {suite} main\n", self.mirror))
+            .with_context(|| format!("cannot write {}", file.display()))
     }
 
     fn suite_folder(&self, suite: &str) -> PathBuf {
@@ -274,10 +254,7 @@ fn stanza_sources(text: &str) -> Vec<Source> {
 
 fn of_stanza(stanza: &[(String, String)]) -> Vec<Source> {
     let value = |key: &str| {
-        stanza
-            .iter()
-            .find(|(name, _)| name == key)
-            .map_or("", |(_, value)| value.as_str())
+        stanza.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value.as_str())
     };
     let words =
         |key: &str| -> Vec<String> { value(key).split_whitespace().map(str::to_owned).collect() };
@@ -335,11 +312,7 @@ mod tests {
         let uris: Vec<_> = sources.iter().map(|source| source.uri.as_str()).collect();
         assert_eq!(
             uris,
-            [
-                "http://a.example/debian",
-                "http://b.example/debian",
-                "http://key.example/debian"
-            ]
+            ["http://a.example/debian", "http://b.example/debian", "http://key.example/debian"]
         );
         assert_eq!(sources[0].suites, ["trixie", "trixie-updates"]);
         assert_eq!(sources[0].signed_by.as_deref(), Some("/k.gpg"));
@@ -354,10 +327,7 @@ mod tests {
              deb http://mirror.example/debian trixie main\n",
         );
         let uri = |codename| mirror(sources.clone(), codename).map(|source| source.uri);
-        assert_eq!(
-            uri("trixie").as_deref(),
-            Some("http://mirror.example/debian")
-        );
+        assert_eq!(uri("trixie").as_deref(), Some("http://mirror.example/debian"));
         assert_eq!(uri("bookworm"), None);
     }
 
@@ -365,10 +335,7 @@ mod tests {
     fn versions_are_listed() {
         let answer = " rust-src | 1.95.0+dfsg1-2~bpo13+1 | http://m.example/debian trixie-backports/main amd64 Packages\n \
                       rust-src | 1.90.0+dfsg1-1 | http://m.example/debian trixie-backports/main amd64 Packages\n";
-        assert_eq!(
-            madison(answer),
-            ["1.95.0+dfsg1-2~bpo13+1", "1.90.0+dfsg1-1"]
-        );
+        assert_eq!(madison(answer), ["1.95.0+dfsg1-2~bpo13+1", "1.90.0+dfsg1-1"]);
         assert!(madison("").is_empty());
     }
 

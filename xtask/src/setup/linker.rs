@@ -24,8 +24,7 @@ pub fn require(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo();
     cargo
         .args(["install", "bpf-linker", "--version", VERSION])
-        .args(["--locked",
-            "--force", "--no-default-features", "--features", FEATURES])
+        .args(["--locked", "--force", "--no-default-features", "--features", FEATURES])
         .arg("--root")
         .arg(&workspace.tools)
         // Why: so an interrupted build goes on where it was.
@@ -51,9 +50,7 @@ fn is_there(tools: &Path) -> bool {
 
 /// Whether cargo's own list of what it has installed names that version.
 fn names_version(installed: &str, version: &str) -> bool {
-    installed
-        .lines()
-        .any(|line| line.starts_with(&format!("\"bpf-linker {version} ")))
+    installed.lines().any(|line| line.starts_with(&format!("\"bpf-linker {version} ")))
 }
 
 #[cfg(test)]

@@ -103,11 +103,7 @@ impl Release {
                 "arch" => Some(Family::Arch),
                 _ => None,
             });
-        Self {
-            codename: value("VERSION_CODENAME"),
-            family,
-            id,
-        }
+        Self { codename: value("VERSION_CODENAME"), family, id }
     }
 }
 
@@ -136,10 +132,7 @@ pub fn require(purposes: &[Purpose]) -> Result<()> {
     apt_get_install(&packages)?;
     let still = self::missing(purposes);
     if !still.is_empty() {
-        bail!(
-            "setup: `{line}` went well, but there is no {} in PATH",
-            commands(&still)
-        );
+        bail!("setup: `{line}` went well, but there is no {} in PATH", commands(&still));
     }
     Ok(())
 }
@@ -160,10 +153,7 @@ fn commands(needs: &[&Need]) -> String {
 /// Each package once, in the table's order.
 fn packages(family: Family, needs: &[&Need]) -> Vec<&'static str> {
     let mut packages = Vec::new();
-    for package in needs
-        .iter()
-        .flat_map(|need| family.packages(need).split_whitespace())
-    {
+    for package in needs.iter().flat_map(|need| family.packages(need).split_whitespace()) {
         if !packages.contains(&package) {
             packages.push(package);
         }
@@ -199,14 +189,8 @@ mod tests {
         for (text, family) in [
             ("ID=debian\n", Some(Family::Debian)),
             ("ID=ubuntu\nID_LIKE=debian\n", Some(Family::Debian)),
-            (
-                "ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n",
-                Some(Family::Debian),
-            ),
-            (
-                "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n",
-                Some(Family::Fedora),
-            ),
+            ("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", Some(Family::Debian)),
+            ("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n", Some(Family::Fedora)),
             ("ID=manjaro\nID_LIKE=arch\n", Some(Family::Arch)),
             ("ID=nixos\n", None),
             ("", None),
@@ -225,23 +209,14 @@ mod tests {
     #[test]
     fn a_package_is_named_once() {
         let needs: Vec<&Need> = NEEDS.iter().collect();
-        assert_eq!(
-            packages(Family::Debian, &needs),
-            ["gcc", "libc6-dev", "iproute2"]
-        );
+        assert_eq!(packages(Family::Debian, &needs), ["gcc", "libc6-dev", "iproute2"]);
         assert_eq!(packages(Family::Fedora, &needs), ["gcc", "iproute"]);
     }
 
     #[test]
     fn every_need_is_complete() {
         for need in NEEDS {
-            for text in [
-                need.command,
-                need.what_for,
-                need.debian,
-                need.fedora,
-                need.arch,
-            ] {
+            for text in [need.command, need.what_for, need.debian, need.fedora, need.arch] {
                 assert!(!text.is_empty(), "{}", need.command);
             }
         }

@@ -68,10 +68,7 @@ impl Rustc {
         let version = ask(&["-vV"])?;
         let release = ebpf::release(&version)
             .with_context(|| format!("`rustc -vV` names no release: {version}"))?;
-        Ok(Self {
-            release: release.to_owned(),
-            sysroot: ask(&["--print", "sysroot"])?.into(),
-        })
+        Ok(Self { release: release.to_owned(), sysroot: ask(&["--print", "sysroot"])?.into() })
     }
 
     fn has_src(&self) -> bool {
@@ -89,21 +86,15 @@ fn rustup(workspace: &Workspace) -> Result<()> {
         bail!("there is no rustup");
     }
     process::run(
-        Command::new("rustup")
-            .args(["component", "add", "rust-src"])
-            .current_dir(&workspace.root),
+        Command::new("rustup").args(["component", "add", "rust-src"]).current_dir(&workspace.root),
     )
 }
 
 fn from_debian(workspace: &Workspace, rustc: &Rustc, apt: &Apt) -> Result<()> {
-    let package = apt.find("rust-src", |version| {
-        apt::is_version_of(version, &rustc.release)
-    })?;
+    let package = apt.find("rust-src", |version| apt::is_version_of(version, &rustc.release))?;
     eprintln!("setup: rust-src {} ... unpacking", package.version);
     let unpacked = apt.unpack(&package)?;
-    let found = unpacked
-        .join("usr/src")
-        .join(format!("rustc-{}", rustc.release));
+    let found = unpacked.join("usr/src").join(format!("rustc-{}", rustc.release));
     if !ebpf::is_rust_src(&found) {
         bail!("rust-src {} has no {}", package.version, found.display());
     }
@@ -124,9 +115,7 @@ fn from_debian(workspace: &Workspace, rustc: &Rustc, apt: &Apt) -> Result<()> {
 /// Copies the library into its place, whole or not at all. A copy and no link: the target
 /// folder goes with the next `cargo clean`, and others may use the same sysroot.
 fn put(from: &Path, place: &Path) -> Result<()> {
-    let parent = place
-        .parent()
-        .with_context(|| format!("{} is no place", place.display()))?;
+    let parent = place.parent().with_context(|| format!("{} is no place", place.display()))?;
     fs::create_dir_all(parent)
         .with_context(|| format!("cannot make the folder {}", parent.display()))?;
     if place.is_symlink() && !place.exists() {
@@ -137,12 +126,7 @@ fn put(from: &Path, place: &Path) -> Result<()> {
     let copied = fs::create_dir(&half)
         .with_context(|| format!("cannot write to {}", parent.display()))
         .and_then(|()| {
-            process::run(
-                Command::new("cp")
-                    .arg("-R")
-                    .arg(from.join("library"))
-                    .arg(&half),
-            )
+            process::run(Command::new("cp").arg("-R").arg(from.join("library")).arg(&half))
         })
         .and_then(|()| {
             fs::rename(&half, place)

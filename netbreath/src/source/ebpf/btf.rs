@@ -49,8 +49,8 @@ impl Btf {
     /// Reads the BTF file at `path`.
     pub fn read(path: &Path) -> Result<Btf, Error> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path)
-            .map_err(|source| Error::Read { path: name.clone(), source })?;
+        let bytes =
+            std::fs::read(path).map_err(|source| Error::Read { path: name.clone(), source })?;
         Btf::parse(bytes).map_err(|(what, at)| Error::Format { path: name, what, at })
     }
 
@@ -209,18 +209,68 @@ mod tests {
         let info = |kind: u32, count: u32| kind << 24 | count;
         let flag = 1 << 31;
         let words: Vec<u32> = vec![
-            name("int"), info(1, 0), 4, 32, // 1
-            0, info(UNION, 2), 4, name("b"), 1, 0, name("c"), 1, 0, // 2
-            0, info(STRUCT, 1), 4, 0, 2, 0, // 3
-            name("net"), info(STRUCT, 3) | flag, 12, // 4
-            name("a"), 1, 0, 0, 3, 32, name("d"), 1, 3 << 24 | 64,
-            0, info(CONST, 0), 4, // 5
-            name("net_t"), info(TYPEDEF, 0), 5, // 6
-            0, info(PTR, 0), 4, // 7
-            name("sock"), info(STRUCT, 3), 24, // 8
-            name("x"), 1, 0, name("net"), 6, 32, name("p"), 7, 128,
-            0, info(13, 2), 1, 0, 1, 0, 1, // 9
-            name("f"), info(FUNC, 1), 9, // 10
+            name("int"),
+            info(1, 0),
+            4,
+            32, // 1
+            0,
+            info(UNION, 2),
+            4,
+            name("b"),
+            1,
+            0,
+            name("c"),
+            1,
+            0, // 2
+            0,
+            info(STRUCT, 1),
+            4,
+            0,
+            2,
+            0, // 3
+            name("net"),
+            info(STRUCT, 3) | flag,
+            12, // 4
+            name("a"),
+            1,
+            0,
+            0,
+            3,
+            32,
+            name("d"),
+            1,
+            3 << 24 | 64,
+            0,
+            info(CONST, 0),
+            4, // 5
+            name("net_t"),
+            info(TYPEDEF, 0),
+            5, // 6
+            0,
+            info(PTR, 0),
+            4, // 7
+            name("sock"),
+            info(STRUCT, 3),
+            24, // 8
+            name("x"),
+            1,
+            0,
+            name("net"),
+            6,
+            32,
+            name("p"),
+            7,
+            128,
+            0,
+            info(13, 2),
+            1,
+            0,
+            1,
+            0,
+            1, // 9
+            name("f"),
+            info(FUNC, 1),
+            9, // 10
         ];
         let types: Vec<u8> = words.iter().flat_map(|w| w.to_ne_bytes()).collect();
         let mut bytes = 0xeb9f_u16.to_ne_bytes().to_vec();

@@ -141,16 +141,8 @@ pub const LADDERS: &[Ladder] = &[
         purpose: "which local port a connection goes out from: without it, SYN_SENT shows none",
         needed: false,
         rungs: &[
-            Rung {
-                program: "nb_connect_fe",
-                attach: Attach::Fentry("tcp_connect"),
-                lost: "",
-            },
-            Rung {
-                program: "nb_connect_kp",
-                attach: Attach::Kprobe("tcp_connect"),
-                lost: "",
-            },
+            Rung { program: "nb_connect_fe", attach: Attach::Fentry("tcp_connect"), lost: "" },
+            Rung { program: "nb_connect_kp", attach: Attach::Kprobe("tcp_connect"), lost: "" },
             Rung { program: "nb_connect_ops", attach: Attach::SockOps, lost: "" },
         ],
     },
@@ -209,9 +201,5 @@ pub const SEED: Ladder = Ladder {
     purpose: "sockets that were open before netbreath started: without it, their owner is \
         unknown",
     needed: false,
-    rungs: &[Rung {
-        program: "nb_seed_files",
-        attach: Attach::Iterator("task_file"),
-        lost: "",
-    }],
+    rungs: &[Rung { program: "nb_seed_files", attach: Attach::Iterator("task_file"), lost: "" }],
 };

@@ -100,9 +100,7 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
         }
         reached.push(climb(&mut object, &SEED, &btf, &types)?);
 
-        let rung = |hook| {
-            reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung)
-        };
+        let rung = |hook| reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
         let true_company = Company {
             storage: rung(Hook::SockState).is_some_and(Rung::is_typed),
             connect: rung(Hook::Connect).is_some(),
@@ -123,9 +121,8 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     let mut object = open(ask, &btf, &types, company)?;
     let mut all = Vec::new();
     for rung in LADDERS.iter().chain([&PROCESS, &SEED]).flat_map(|ladder| ladder.rungs) {
-        let program = object
-            .program_mut(rung.program)
-            .ok_or(Error::NoProgram { program: rung.program })?;
+        let program =
+            object.program_mut(rung.program).ok_or(Error::NoProgram { program: rung.program })?;
         let verdict = match load_program(program, &rung.attach, &btf, &types) {
             Ok(()) => Verdict::Loaded,
             Err(Refusal { by_verifier: true, why }) => Verdict::Rejected(why),
@@ -303,10 +300,9 @@ pub fn named<'a>(
     object: &'a mut Object,
     map: &'static str,
 ) -> Result<&'a mut aya::maps::Map, Error> {
-    object.map_mut(map).ok_or(Error::Map {
-        map,
-        source: Box::new(MapError::InvalidName { name: map.to_owned() }),
-    })
+    object
+        .map_mut(map)
+        .ok_or(Error::Map { map, source: Box::new(MapError::InvalidName { name: map.to_owned() }) })
 }
 
 /// Tries the rungs of a ladder from the best down.
@@ -318,13 +314,14 @@ fn climb(
 ) -> Result<Reached, Error> {
     let mut refused = Vec::new();
     for rung in ladder.rungs {
-        let program = object
-            .program_mut(rung.program)
-            .ok_or(Error::NoProgram { program: rung.program })?;
+        let program =
+            object.program_mut(rung.program).ok_or(Error::NoProgram { program: rung.program })?;
         match load_program(program, &rung.attach, btf, types)
             .and_then(|()| attach(program, &rung.attach))
         {
-            Ok(()) => return Ok(Reached { ladder, rung: Some(rung), refused }),
+            Ok(()) => {
+                return Ok(Reached { ladder, rung: Some(rung), refused });
+            }
             Err(Refusal { why, .. }) => refused.push((rung, why)),
         }
     }
@@ -374,19 +371,19 @@ fn load_program(
         (Program::RawTracePoint(program), Attach::RawTracepoint(_)) => program.load()?,
         (Program::TracePoint(program), Attach::Tracepoint(_)) => program.load()?,
         (Program::FEntry(program), Attach::Fentry(name)) => program.load(name, types)?,
-        (Program::FExit(program), Attach::Fexit(name, parameters)) => {
-            match btf.parameters(name) {
-                None => return Err(format!("this kernel has no function {name}").into()),
-                Some(n) if n != *parameters => {
-                    return Err(format!("{name} has {n} parameters here").into());
-                }
-                Some(_) => program.load(name, types)?,
+        (Program::FExit(program), Attach::Fexit(name, parameters)) => match btf.parameters(name) {
+            None => return Err(format!("this kernel has no function {name}").into()),
+            Some(n) if n != *parameters => {
+                return Err(format!("{name} has {n} parameters here").into());
             }
-        }
+            Some(_) => program.load(name, types)?,
+        },
         (Program::KProbe(program), Attach::Kprobe(_)) => program.load()?,
         (Program::SockOps(program), Attach::SockOps) => program.load()?,
         (Program::Iter(program), Attach::Iterator(name)) => program.load(name, types)?,
-        _ => return Err("the program is of another type than its rung".to_owned().into()),
+        _ => {
+            return Err("the program is of another type than its rung".to_owned().into());
+        }
     }
     Ok(())
 }
@@ -408,8 +405,8 @@ fn attach(program: &mut Program, point: &Attach) -> Result<(), Refusal> {
         (Program::FExit(program), _) => drop(program.attach()?),
         (Program::KProbe(program), Attach::Kprobe(name)) => drop(program.attach(*name, 0)?),
         (Program::SockOps(program), _) => {
-            let root = cgroup_root()
-                .ok_or_else(|| "no cgroup2 file system is mounted".to_owned())?;
+            let root =
+                cgroup_root().ok_or_else(|| "no cgroup2 file system is mounted".to_owned())?;
             let root = std::fs::File::open(&root)
                 .map_err(|error| format!("cannot open {}: {error}", root.display()))?;
             // With a link, the kernel lets others' programs stay whatever the mode says.
@@ -532,10 +529,9 @@ impl Reached {
         };
         let (what, why) = match self.rung {
             None => (Cow::Borrowed(self.ladder.purpose), refused()),
-            Some(rung) if !rung.lost.is_empty() => (
-                Cow::Owned(format!("by {}, this is lost: {}", rung.attach, rung.lost)),
-                refused(),
-            ),
+            Some(rung) if !rung.lost.is_empty() => {
+                (Cow::Owned(format!("by {}, this is lost: {}", rung.attach, rung.lost)), refused())
+            }
             Some(_) => return None,
         };
         Some(Gap {

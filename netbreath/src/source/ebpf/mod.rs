@@ -86,11 +86,10 @@ impl Error {
 /// nothing that happens is missed but what a gap tells.
 pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
     let load::Loaded { mut object, reached } = load::load(ask)?;
-    let ring = AsyncFd::try_with_interest(
-        RingBuf::try_from(take(&mut object, "RING")?).map_err(failed("RING"))?,
-        tokio::io::Interest::READABLE,
-    )
-    .map_err(|error| Error::Ring { source: error.into_parts().1 })?;
+    let ring = RingBuf::try_from(take(&mut object, "RING")?).map_err(failed("RING"))?;
+    // SAFETY: the ring keeps its descriptor open, and the same, until it is dropped.
+    let ring = unsafe { AsyncFd::register_with_interest(ring, tokio::io::Interest::READABLE) }
+        .map_err(|error| Error::Ring { source: error.into_parts().1 })?;
     let armed = Array::try_from(take(&mut object, "ARMED")?).map_err(failed("ARMED"))?;
     let misses = PerCpuArray::try_from(take(&mut object, "MISSES")?).map_err(failed("MISSES"))?;
     let now = Instant::now();

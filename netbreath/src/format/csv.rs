@@ -1,0 +1,121 @@
+//! A header and rows, as RFC 4180 has them but with plain newlines. Both "does not
+//! apply" and "could not be known" are empty. The last column, `info`, is filled
+//! in the row of a gap and empty in every other.
+
+use super::text::put_gap;
+use super::{Format, put, put_name};
+use crate::event::{Event, Gap};
+use crate::view::{Cell, Column, Field};
+
+/// Writes rows as comma-separated values.
+#[derive(Debug)]
+pub struct Csv<R: 'static> {
+    fields: Vec<&'static Field<R>>,
+    boot: i64,
+    /// The value that is being written.
+    value: Vec<u8>,
+}
+
+impl<R> Csv<R> {
+    /// Values of these columns, in their order.
+    pub fn new(columns: &[&'static Column<R>]) -> Csv<R> {
+        let mut fields: Vec<&'static Field<R>> = Vec::new();
+        for field in columns.iter().flat_map(|column| column.fields) {
+            if fields.iter().all(|other| other.key != field.key) {
+                fields.push(field);
+            }
+        }
+        Csv { fields, boot: 0, value: Vec::new() }
+    }
+}
+
+fn name<R>(field: &Field<R>) -> &'static str {
+    field.key.split_once('.').map_or(field.key, |(_, key)| key)
+}
+
+impl<R> Format<R> for Csv<R> {
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        for field in &self.fields {
+            put(out, format_args!("{},", name(field)));
+        }
+        out.extend_from_slice(b"info\n");
+    }
+
+    fn row(&mut self, row: &R, out: &mut Vec<u8>) {
+        for field in &self.fields {
+            self.value.clear();
+            put_value(&mut self.value, (field.read)(row), self.boot);
+            put_quoted(out, &self.value);
+            out.push(b',');
+        }
+        out.push(b'\n');
+    }
+
+    fn gap(&mut self, event: &Event, gap: &Gap, out: &mut Vec<u8>) {
+        for field in &self.fields {
+            match field.key {
+                "at" => put_value(out, Cell::Time(event.at), self.boot),
+                "event" => out.extend_from_slice(event.body.name().as_bytes()),
+                "via" => out.extend_from_slice(event.via.name().as_bytes()),
+                _ => {}
+            }
+            out.push(b',');
+        }
+        self.value.clear();
+        put_gap(&mut self.value, gap);
+        put_quoted(out, &self.value);
+        out.push(b'\n');
+    }
+
+    fn clock(&mut self, boot: i64) {
+        self.boot = boot;
+    }
+
+    fn end(&mut self, _: &mut Vec<u8>) {}
+}
+
+fn put_value(out: &mut Vec<u8>, cell: Cell<'_>, boot: i64) {
+    match cell {
+        Cell::Absent | Cell::Unknown | Cell::Accepted { fd: None } => {}
+        Cell::Time(at) => put(out, format_args!("{}", boot.saturating_add_unsigned(at))),
+        Cell::Duration(number) | Cell::Number(number) | Cell::Id(number) => {
+            put(out, format_args!("{number}"));
+        }
+        Cell::Flag(flag) => put(out, format_args!("{flag}")),
+        Cell::Word(word) => out.extend_from_slice(word.as_bytes()),
+        Cell::Name(name) => put_name(out, name),
+        Cell::Endpoint(endpoint) => put(out, format_args!("{endpoint}")),
+        Cell::State(state) => out.extend_from_slice(state.name().as_bytes()),
+        // These say for people what fields say for programs.
+        Cell::Process { pid, .. } => put(out, format_args!("{pid}")),
+        Cell::Transition { new, .. } => out.extend_from_slice(new.name().as_bytes()),
+        Cell::Accepted { fd: Some(fd) } => put(out, format_args!("{fd}")),
+    }
+}
+
+fn put_quoted(out: &mut Vec<u8>, value: &[u8]) {
+    if !value.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        out.extend_from_slice(value);
+        return;
+    }
+    out.push(b'"');
+    for byte in value {
+        if *byte == b'"' {
+            out.push(b'"');
+        }
+        out.push(*byte);
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_would_break_a_row_are_quoted() {
+        let mut out = Vec::new();
+        put_quoted(&mut out, br#"a,"b""#);
+        assert_eq!(out, br#""a,""b""""#);
+    }
+}

@@ -1,0 +1,129 @@
+//! One array of objects, an object a row, with the keys of the schema in its order.
+
+use serde::Serialize;
+
+use super::{Format, put};
+use crate::event::{Event, Gap, Line};
+use crate::view::{Cell, Column, Field};
+
+/// Writes rows as the elements of one array.
+#[derive(Debug)]
+pub struct Json<R: 'static> {
+    fields: Vec<&'static Field<R>>,
+    boot: i64,
+    first: bool,
+}
+
+impl<R> Json<R> {
+    /// Objects with the fields of these columns, in the order of `keys`.
+    pub fn new(columns: &[&'static Column<R>], keys: &[&str]) -> Json<R> {
+        let all = || columns.iter().flat_map(|column| column.fields).copied();
+        let fields = keys.iter().filter_map(|key| all().find(|field| field.key == *key)).collect();
+        Json { fields, boot: 0, first: true }
+    }
+
+    fn separate(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self.first { b"\n" } else { b",\n" });
+        self.first = false;
+    }
+}
+
+impl<R> Format<R> for Json<R> {
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        out.push(b'[');
+    }
+
+    fn row(&mut self, row: &R, out: &mut Vec<u8>) {
+        self.separate(out);
+        out.push(b'{');
+        let mut first = true;
+        let mut fields = &self.fields[..];
+        while let Some(field) = fields.first() {
+            let group = field.key.split_once('.').map(|(group, _)| group);
+            let len = fields.iter().take_while(|field| in_group(field, group)).count().max(1);
+            // A field without a group stands alone, whatever follows.
+            let (members, rest) = fields.split_at(if group.is_some() { len } else { 1 });
+            fields = rest;
+            match group {
+                None => first &= !put_member(out, first, field.key, (field.read)(row), self.boot),
+                Some(group) => {
+                    let cells = || members.iter().map(|member| (member.read)(row));
+                    if cells().all(|cell| cell == Cell::Absent) {
+                        continue;
+                    }
+                    put_key(out, first, group);
+                    first = false;
+                    // Nothing of the object is known: the object itself is not.
+                    if cells().all(|cell| cell == Cell::Unknown) {
+                        out.extend_from_slice(b"null");
+                        continue;
+                    }
+                    out.push(b'{');
+                    let mut first = true;
+                    for member in members {
+                        let key = member.key.split_once('.').map_or(member.key, |(_, key)| key);
+                        first &= !put_member(out, first, key, (member.read)(row), self.boot);
+                    }
+                    out.push(b'}');
+                }
+            }
+        }
+        out.push(b'}');
+    }
+
+    fn gap(&mut self, event: &Event, _: &Gap, out: &mut Vec<u8>) {
+        self.separate(out);
+        put_json(out, &Line::new(event, self.boot));
+    }
+
+    fn clock(&mut self, boot: i64) {
+        self.boot = boot;
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self.first { b"]\n" } else { b"\n]\n" });
+    }
+}
+
+fn in_group<R>(field: &Field<R>, group: Option<&str>) -> bool {
+    field.key.split_once('.').map(|(group, _)| group) == group
+}
+
+fn put_key(out: &mut Vec<u8>, first: bool, key: &str) {
+    if !first {
+        out.push(b',');
+    }
+    // Keys are ours and need no escape.
+    put(out, format_args!("\"{key}\":"));
+}
+
+/// Writes `"key":value` unless the value is absent; whether it did.
+fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i64) -> bool {
+    if cell == Cell::Absent {
+        return false;
+    }
+    put_key(out, first, key);
+    match cell {
+        Cell::Absent | Cell::Unknown | Cell::Accepted { fd: None } => {
+            out.extend_from_slice(b"null");
+        }
+        Cell::Time(at) => put(out, format_args!("{}", boot.saturating_add_unsigned(at))),
+        Cell::Duration(number) | Cell::Number(number) => put(out, format_args!("{number}")),
+        Cell::Flag(flag) => put(out, format_args!("{flag}")),
+        Cell::Id(id) => put(out, format_args!("\"{id}\"")),
+        Cell::Word(word) => put_json(out, &word),
+        Cell::Name(name) => put_json(out, &String::from_utf8_lossy(name)),
+        Cell::Endpoint(endpoint) => put_json(out, &endpoint),
+        Cell::State(state) => put_json(out, &state.name()),
+        // These say for people what fields say for programs.
+        Cell::Process { pid, .. } => put(out, format_args!("{pid}")),
+        Cell::Transition { new, .. } => put_json(out, &new.name()),
+        Cell::Accepted { fd: Some(fd) } => put(out, format_args!("{fd}")),
+    }
+    true
+}
+
+/// Serializing our own plain data into memory cannot fail.
+fn put_json(out: &mut Vec<u8>, value: &impl Serialize) {
+    let _infallible = serde_json::to_writer(out, value);
+}

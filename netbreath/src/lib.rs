@@ -1,0 +1,22 @@
+//! Who is talking, and what is TCP doing? Live, from the kernel, with the owner.
+//!
+//! ```text
+//! source --next--> Event --Tables::apply--> tables --view--> Sheet --format--> bytes
+//! ```
+//!
+//! This library is the program's inside, made reachable for its tests; it
+//! promises nothing to other crates.
+
+pub mod cli;
+pub mod command;
+pub mod doctor;
+pub mod event;
+pub mod filter;
+pub mod format;
+pub mod host;
+pub mod name;
+pub mod plan;
+pub mod run;
+pub mod source;
+pub mod table;
+pub mod view;

@@ -1,0 +1,437 @@
+//! The loop: events in, rows out, until something ends it.
+
+use std::error::Error as StdError;
+use std::future::{Future, pending, ready};
+use std::io::{self, Write};
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use tokio::signal::unix::{self, SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
+
+use crate::cli::FormatName;
+use crate::command::{self, Running};
+use crate::event::{Body, Event};
+use crate::format::Format;
+use crate::format::csv::Csv;
+use crate::format::json::Json;
+use crate::format::jsonl::Jsonl;
+use crate::format::text::Text;
+use crate::name::Names;
+use crate::plan::Output;
+use crate::source::Source;
+use crate::table::{Counts, Tables};
+use crate::view::trace::KEYS;
+
+/// How long after the command's end its last events are waited for: connections
+/// close behind it.
+const LINGER: Duration = Duration::from_millis(50);
+/// Bytes of output that are written even if more events are at hand.
+const FULL: usize = 64 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read further events: {source}")]
+    Source { source: Box<dyn StdError + Send + Sync> },
+    #[error("cannot write to {to}: {source}")]
+    Write { to: String, source: io::Error },
+    #[error("cannot wait for the command: {source}")]
+    Command { source: io::Error },
+    #[error("cannot catch signals: {source}")]
+    Signals { source: io::Error },
+}
+
+/// Events as bytes: the view and the format that were asked for.
+pub struct Lines {
+    shape: Shape,
+    seeds: bool,
+}
+
+enum Shape {
+    Sheet(Box<dyn Format<Event>>),
+    Events(Jsonl),
+}
+
+impl Lines {
+    pub fn new(output: &Output) -> Lines {
+        let columns = &output.columns;
+        let shape = match output.format {
+            FormatName::Jsonl => Shape::Events(Jsonl::default()),
+            FormatName::Json => Shape::Sheet(Box::new(Json::new(columns, &KEYS))),
+            FormatName::Csv => Shape::Sheet(Box::new(Csv::new(columns))),
+            FormatName::Text => {
+                let names = output.names.then(Names::system);
+                let style = output.style.clone();
+                Shape::Sheet(Box::new(Text::new(
+                    columns,
+                    &output.spare,
+                    output.width,
+                    style,
+                    names,
+                )))
+            }
+        };
+        Lines { shape, seeds: output.seeds }
+    }
+
+    pub fn begin(&mut self, out: &mut Vec<u8>) {
+        if let Shape::Sheet(format) = &mut self.shape {
+            format.begin(out);
+        }
+    }
+
+    /// Appends what `event` looks like, if anything; whether it is one of those
+    /// that were asked for, and counts.
+    pub fn event(&mut self, event: &Event, out: &mut Vec<u8>) -> bool {
+        let counts = match event.body {
+            Body::State(_) | Body::Accept(_) => true,
+            Body::Seed(_) => self.seeds,
+            Body::Clock { .. } | Body::Gap(_) => false,
+        };
+        match &mut self.shape {
+            Shape::Events(jsonl) => jsonl.event(event, out),
+            Shape::Sheet(format) => match &event.body {
+                Body::Clock { boot } => format.clock(*boot),
+                Body::Gap(gap) => format.gap(event, gap, out),
+                _ if counts => format.row(event, out),
+                _ => {}
+            },
+        }
+        counts
+    }
+
+    pub fn end(&mut self, out: &mut Vec<u8>) {
+        if let Shape::Sheet(format) = &mut self.shape {
+            format.end(out);
+        }
+    }
+}
+
+/// A signal that asks us to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Interrupt,
+    Terminate,
+}
+
+/// Where signals come from.
+pub trait Signals {
+    fn next(&mut self) -> impl Future<Output = Signal>;
+}
+
+/// The process's own signals.
+#[derive(Debug)]
+pub struct OwnSignals {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+}
+
+impl OwnSignals {
+    /// From now on, SIGINT and SIGTERM end the loop and not the process.
+    pub fn catch() -> Result<OwnSignals, Error> {
+        let catch = |kind| signal(kind).map_err(|source| Error::Signals { source });
+        Ok(OwnSignals {
+            interrupt: catch(SignalKind::interrupt())?,
+            terminate: catch(SignalKind::terminate())?,
+        })
+    }
+}
+
+impl Signals for OwnSignals {
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            Some(()) = self.interrupt.recv() => Signal::Interrupt,
+            Some(()) = self.terminate.recv() => Signal::Terminate,
+            else => pending().await,
+        }
+    }
+}
+
+/// When to end, apart from signals and the end of the stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    pub count: Option<NonZeroU64>,
+    pub duration: Option<Duration>,
+}
+
+/// Everything the loop needs but the source.
+pub struct Run<W, T, G> {
+    pub lines: Lines,
+    /// Data goes here, and `to` is how people call it.
+    pub out: W,
+    pub to: String,
+    /// Talk goes here.
+    pub talk: T,
+    /// What to say first: without one, the beginning is not spoken of.
+    pub greeting: Option<&'static str>,
+    pub signals: G,
+    pub command: Option<Running>,
+    pub limits: Limits,
+    pub max_sockets: usize,
+}
+
+/// What ended the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Stream,
+    Count,
+    Duration,
+    Signal(Signal),
+    /// The reader of our output went away.
+    Pipe,
+    /// The command ended.
+    Command,
+}
+
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub end: End,
+    /// The command's exit code.
+    pub command: Option<u8>,
+    pub counts: Counts,
+    /// Events that were asked for and written.
+    pub shown: u64,
+    pub lost: u64,
+}
+
+impl Outcome {
+    /// The exit code that stands for the end, `--strict` aside.
+    pub const fn code(&self) -> u8 {
+        match (self.command, self.end) {
+            (Some(code), _) => code,
+            (None, End::Signal(Signal::Interrupt)) => 130,
+            (None, End::Signal(Signal::Terminate)) => 143,
+            (None, End::Stream | End::Duration) if self.shown == 0 => 1,
+            (None, _) => 0,
+        }
+    }
+}
+
+impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
+    /// Runs until something ends it, and says on `talk` how it went.
+    pub async fn run<S: Source>(mut self, source: &mut S) -> Result<Outcome, Error> {
+        let mut page = Page {
+            tables: Tables::new(self.max_sockets),
+            events: Vec::new(),
+            buffer: Vec::with_capacity(FULL),
+            shown: 0,
+            greeted: false,
+        };
+        self.lines.begin(&mut page.buffer);
+        let deadline = self.limits.duration.map(|duration| Instant::now() + duration);
+        let mut code = None;
+        let traced = self.trace(source, &mut page, deadline, &mut code).await;
+        // Whatever ended it: what was seen is written, and the format completed, so
+        // that half a recording is still a recording.
+        let end = match traced {
+            Ok(End::Pipe) => Ok(End::Pipe),
+            Ok(end) => self.finish(source, &mut page, end),
+            Err(error @ Error::Write { .. }) => return Err(error),
+            Err(error) => {
+                self.lines.end(&mut page.buffer);
+                self.flush(&mut page)?;
+                Err(error)
+            }
+        }?;
+        let outcome = Outcome {
+            end,
+            command: code,
+            counts: *page.tables.counts(),
+            shown: page.shown,
+            lost: source.lost(),
+        };
+        if end != End::Pipe {
+            self.summary(&outcome, page.tables.sockets().len());
+        }
+        let code = match code {
+            None if self.command.is_some() && !matches!(end, End::Signal(_)) => {
+                self.wait(deadline).await?
+            }
+            code => code,
+        };
+        Ok(Outcome { command: code, ..outcome })
+    }
+
+    async fn trace<S: Source>(
+        &mut self,
+        source: &mut S,
+        page: &mut Page,
+        deadline: Option<Instant>,
+        code: &mut Option<u8>,
+    ) -> Result<End, Error> {
+        let mut linger = None;
+        let mut signalled = false;
+        loop {
+            tokio::select! {
+                biased;
+                signal = self.signals.next() => {
+                    if signalled || !self.passed_on(signal) || linger.is_some() {
+                        return Ok(End::Signal(signal));
+                    }
+                    signalled = true;
+                }
+                status = ended(&mut self.command), if linger.is_none() => {
+                    *code = Some(command::code(status?));
+                    linger = Some(Instant::now() + LINGER);
+                }
+                () = until(linger) => return Ok(End::Command),
+                () = until(deadline), if linger.is_none() => return Ok(End::Duration),
+                read = source.next(&mut page.events) => {
+                    read.map_err(broken)?;
+                    if page.events.is_empty() {
+                        return Ok(End::Stream);
+                    }
+                    if self.write(page) {
+                        return Ok(End::Count);
+                    }
+                    if page.buffer.len() >= FULL && !self.flush(page)? {
+                        return Ok(End::Pipe);
+                    }
+                }
+                // The source has nothing at the moment: who reads along shall see all.
+                () = ready(()), if !page.buffer.is_empty() => {
+                    if !self.flush(page)? {
+                        return Ok(End::Pipe);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a command gets the signal and its end is to be waited for. Ctrl-C at
+    /// a terminal reaches the command without us.
+    fn passed_on(&self, signal: Signal) -> bool {
+        let Some(command) = &self.command else {
+            return false;
+        };
+        if signal == Signal::Terminate {
+            command.terminate();
+        }
+        true
+    }
+
+    /// Applies and formats the events at hand; whether the count is reached.
+    fn write(&mut self, page: &mut Page) -> bool {
+        for event in page.events.drain(..) {
+            page.tables.apply(&event);
+            if self.lines.event(&event, &mut page.buffer) {
+                page.shown += 1;
+                if self.limits.count.is_some_and(|count| page.shown >= count.get()) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Writes the buffer; whether anybody still reads.
+    fn flush(&mut self, page: &mut Page) -> Result<bool, Error> {
+        if let (Some(greeting), false) = (self.greeting, page.greeted) {
+            // Why ignored: talk that nobody hears is no reason to end.
+            let _ = match page.tables.counts().seeds {
+                0 => writeln!(self.talk, "{greeting}"),
+                1 => writeln!(self.talk, "{greeting}; 1 socket was open before"),
+                seeds => writeln!(self.talk, "{greeting}; {seeds} sockets were open before"),
+            };
+        }
+        page.greeted = true;
+        let written = self.out.write_all(&page.buffer).and_then(|()| self.out.flush());
+        page.buffer.clear();
+        match written {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(source) => Err(Error::Write { to: self.to.clone(), source }),
+        }
+    }
+
+    /// Takes what the source still has, and completes the output.
+    fn finish<S: Source>(
+        &mut self,
+        source: &mut S,
+        page: &mut Page,
+        end: End,
+    ) -> Result<End, Error> {
+        let finished = if end == End::Count {
+            Ok(())
+        } else {
+            let finished = source.finish(&mut page.events).map_err(broken);
+            self.write(page);
+            finished
+        };
+        self.lines.end(&mut page.buffer);
+        let read = self.flush(page)?;
+        finished?;
+        Ok(if read { end } else { End::Pipe })
+    }
+
+    fn summary(&mut self, outcome: &Outcome, open: usize) {
+        let Outcome { counts, shown, lost, .. } = outcome;
+        let many = |count: u64, one: &'static str, more: &'static str| match count {
+            1 => format!("1 {one}"),
+            count => format!("{count} {more}"),
+        };
+        let open = many(open as u64, "socket", "sockets");
+        // Why ignored: as for the greeting.
+        let _ = writeln!(
+            self.talk,
+            "{}, {lost} lost, {}; {open} still open",
+            many(*shown, "event", "events"),
+            many(counts.gaps, "gap", "gaps"),
+        );
+    }
+
+    /// Waits for a command that outlives its trace.
+    async fn wait(&mut self, deadline: Option<Instant>) -> Result<Option<u8>, Error> {
+        let mut late = false;
+        let mut signalled = false;
+        loop {
+            tokio::select! {
+                biased;
+                status = ended(&mut self.command) => return Ok(Some(command::code(status?))),
+                signal = self.signals.next() => {
+                    if signalled || !self.passed_on(signal) {
+                        return Ok(Some(match signal {
+                            Signal::Interrupt => 130,
+                            Signal::Terminate => 143,
+                        }));
+                    }
+                    signalled = true;
+                }
+                () = until(deadline), if !late => {
+                    late = true;
+                    if let Some(command) = &self.command {
+                        command.terminate();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is being written.
+struct Page {
+    tables: Tables,
+    events: Vec<Event>,
+    buffer: Vec<u8>,
+    shown: u64,
+    greeted: bool,
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => pending().await,
+    }
+}
+
+async fn ended(command: &mut Option<Running>) -> Result<std::process::ExitStatus, Error> {
+    match command {
+        Some(command) => command.ended().await.map_err(|source| Error::Command { source }),
+        None => pending().await,
+    }
+}
+
+fn broken(source: impl StdError + Send + Sync + 'static) -> Error {
+    Error::Source { source: Box::new(source) }
+}

@@ -1,0 +1,110 @@
+//! What is true now, made from events by one mutator. Tables call no clock and no
+//! OS, so that a replay makes the same tables as the live run did.
+
+use std::collections::HashMap;
+
+use netbreath_common::tcp::TcpState;
+
+use crate::event::{Body, Event, Flow, Owner, Seed, Socket, SocketId, State};
+
+/// What the events so far amount to.
+#[derive(Debug)]
+pub struct Tables {
+    sockets: HashMap<SocketId, Row>,
+    max_sockets: usize,
+    counts: Counts,
+}
+
+/// A socket that is not closed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub state: TcpState,
+    pub flow: Flow,
+    pub owner: Option<Owner>,
+    pub born: bool,
+}
+
+/// How many events of each kind there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub seeds: u64,
+    pub states: u64,
+    pub accepts: u64,
+    pub gaps: u64,
+    /// Events that gaps say are missing.
+    pub missing: u64,
+    /// Sockets that found no room in the table.
+    pub evicted: u64,
+}
+
+impl Counts {
+    /// Events of connections that happened while we watched.
+    pub const fn events(&self) -> u64 {
+        self.states + self.accepts
+    }
+}
+
+impl Tables {
+    /// Tables for at most `max_sockets` sockets.
+    pub fn new(max_sockets: usize) -> Tables {
+        Tables { sockets: HashMap::new(), max_sockets, counts: Counts::default() }
+    }
+
+    pub fn apply(&mut self, event: &Event) {
+        match &event.body {
+            Body::Seed(Seed { socket, state, .. }) => {
+                self.counts.seeds += 1;
+                self.set(socket, *state);
+            }
+            Body::State(State { socket, new, .. }) => {
+                self.counts.states += 1;
+                match new {
+                    TcpState::Close => drop(self.sockets.remove(&socket.id)),
+                    new => self.set(socket, *new),
+                }
+            }
+            Body::Accept(accept) => {
+                self.counts.accepts += 1;
+                // A connection can be closed before it is accepted: then it is no
+                // longer here, and must not come back.
+                if let Some(row) = self.sockets.get_mut(&accept.socket.id)
+                    && accept.socket.owner.is_some()
+                {
+                    row.owner.clone_from(&accept.socket.owner);
+                }
+            }
+            Body::Gap(gap) => {
+                self.counts.gaps += 1;
+                self.counts.missing = self.counts.missing.saturating_add(gap.count);
+            }
+            Body::Clock { .. } => {}
+        }
+    }
+
+    /// Notes what `socket` is now.
+    fn set(&mut self, socket: &Socket, state: TcpState) {
+        let Socket { id, flow, owner, born, .. } = socket;
+        if let Some(row) = self.sockets.get_mut(id) {
+            row.state = state;
+            row.flow = *flow;
+            // An event that does not know the owner does not take it away.
+            if owner.is_some() {
+                row.owner.clone_from(owner);
+            }
+        } else if self.sockets.len() < self.max_sockets {
+            let row = Row { state, flow: *flow, owner: owner.clone(), born: *born };
+            self.sockets.insert(*id, row);
+        } else {
+            self.counts.evicted += 1;
+        }
+    }
+
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The sockets that are not closed.
+    pub const fn sockets(&self) -> &HashMap<SocketId, Row> {
+        &self.sockets
+    }
+}

@@ -1,0 +1,94 @@
+//! Questions put to the stream or to the tables. A view yields a sheet: columns
+//! and rows. It prints nothing; how a cell looks is the format's business.
+
+use netbreath_common::tcp::TcpState;
+
+use crate::event::Endpoint;
+
+pub mod trace;
+
+/// A column of rows of type `R`.
+#[derive(Debug)]
+pub struct Column<R: 'static> {
+    /// Its name for `--columns`.
+    pub key: &'static str,
+    pub title: &'static str,
+    pub doc: &'static str,
+    pub width: Width,
+    pub align: Align,
+    /// The cell as people read it.
+    pub cell: fn(&R) -> Cell<'_>,
+    /// The same for programs: one value or several, each with its key in JSON.
+    pub fields: &'static [&'static Field<R>],
+}
+
+/// A value of a row, with its key in JSON; `owner.pid` is `pid` in the object
+/// `owner`.
+#[derive(Debug)]
+pub struct Field<R: 'static> {
+    pub key: &'static str,
+    pub read: fn(&R) -> Cell<'_>,
+}
+
+/// How wide a column is in text: at least, where nothing limits it, and at most
+/// where there is room to spare.
+#[derive(Clone, Copy, Debug)]
+pub struct Width {
+    pub least: usize,
+    pub usual: usize,
+    pub most: usize,
+}
+
+impl Width {
+    pub const fn fixed(width: usize) -> Width {
+        Width { least: width, usual: width, most: width }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    Left,
+    Right,
+}
+
+/// What stands in a row under a column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell<'a> {
+    /// Does not apply to this row.
+    Absent,
+    /// Applies, but could not be known.
+    Unknown,
+    /// Nanoseconds since boot.
+    Time(u64),
+    /// Nanoseconds.
+    Duration(u64),
+    Number(u64),
+    Flag(bool),
+    /// 64 bits that mean nothing but themselves.
+    Id(u64),
+    /// A word of ours.
+    Word(&'static str),
+    /// A name from outside: any bytes.
+    Name(&'a [u8]),
+    Process {
+        pid: u32,
+        comm: &'a [u8],
+    },
+    Endpoint(Endpoint),
+    State(TcpState),
+    Transition {
+        old: TcpState,
+        new: TcpState,
+    },
+    /// accept() returned this descriptor; unknown if the hook came before it.
+    Accepted {
+        fd: Option<u32>,
+    },
+}
+
+impl<'a> Cell<'a> {
+    /// `read` of a value that may be unknown.
+    pub fn known<T>(value: Option<T>, read: impl FnOnce(T) -> Cell<'a>) -> Cell<'a> {
+        value.map_or(Cell::Unknown, read)
+    }
+}
