@@ -172,7 +172,10 @@ fn hook(report: &mut String, reached: &Reached) {
         None => line(report, "", "not to be had here; this is what is lost"),
     }
     if let Some(rung) = rung.filter(|rung| !rung.lost.is_empty()) {
-        line(report, "", &format!("lost this way: {}", rung.lost));
+        line(report, "", &format!("not seen this way: {}", rung.lost));
+    }
+    if let Some(rung) = rung.filter(|rung| !rung.cost.is_empty()) {
+        line(report, "", &format!("cost: {}", rung.cost));
     }
     for (rung, why) in refused {
         line(report, "", &format!("refused: {} ({why})", rung.attach));

@@ -168,11 +168,12 @@ impl<R> Format<R> for Text<R> {
     fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
-/// `! gap: what (why); mend`, as a line and in the summary.
+/// `! gap: what (why); mend`, as a line and in the summary. What the kernel answered
+/// to a hook that cannot be had is for `doctor`, and for the formats for programs.
 pub fn put_gap(out: &mut Vec<u8>, gap: &Gap) {
     out.extend_from_slice(b"! gap: ");
     put_name(out, gap.what.as_bytes());
-    if !gap.why.is_empty() {
+    if gap.count > 0 && !gap.why.is_empty() {
         out.extend_from_slice(b" (");
         put_name(out, gap.why.as_bytes());
         out.push(b')');

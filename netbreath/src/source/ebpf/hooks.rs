@@ -3,6 +3,10 @@
 
 use netbreath_common::hook::Hook;
 
+use self::Attach::{
+    BtfTracepoint, Fentry, Fexit, Iterator, Kprobe, RawTracepoint, SockOps, Tracepoint,
+};
+
 /// A hook and the ways to attach it.
 pub struct Ladder {
     pub hook: Hook,
@@ -18,8 +22,10 @@ pub struct Rung {
     /// The name of its program in the object.
     pub program: &'static str,
     pub attach: Attach,
-    /// What this rung cannot give that better ones do; empty if nothing.
+    /// What this rung does not show that better ones do; empty if nothing.
     pub lost: &'static str,
+    /// What it costs those who are not traced; empty if nothing to speak of.
+    pub cost: &'static str,
 }
 
 /// An attach point.
@@ -43,6 +49,18 @@ pub enum Attach {
 }
 
 impl Rung {
+    const fn new(program: &'static str, attach: Attach) -> Rung {
+        Rung { program, attach, lost: "", cost: "" }
+    }
+
+    const fn losing(self, lost: &'static str) -> Rung {
+        Rung { lost, ..self }
+    }
+
+    const fn costing(self, cost: &'static str) -> Rung {
+        Rung { cost, ..self }
+    }
+
     /// Its pointers are typed, so that slots can lie on the socket.
     pub const fn is_typed(&self) -> bool {
         matches!(self.attach, Attach::BtfTracepoint(_))
@@ -71,69 +89,42 @@ impl std::fmt::Display for Attach {
     }
 }
 
-const NO_INHERITANCE: &str = "before accept() the owner of a connection that came in is \
-    unknown, not the listener's";
+const NO_INHERITANCE: &str = "who owns a connection that came in, before it is accepted";
+
+const NO_FD: &str = "the number of a new descriptor; who waited in accept() at the start already";
 
 /// In the order in which they are attached: transitions after what they lean on.
 pub const LADDERS: &[Ladder] = &[
     Ladder {
         hook: Hook::Destroy,
-        purpose: "when a socket is freed: without it, a socket that is closed before it is \
-            accepted shows no accept",
+        purpose: "when a socket is freed: without it, a connection that its peer gives up \
+            before it is accepted shows no accept",
         needed: false,
         rungs: &[
-            Rung {
-                program: "nb_destroy_btf",
-                attach: Attach::BtfTracepoint("tcp_destroy_sock"),
-                lost: "",
-            },
-            Rung {
-                program: "nb_destroy_raw",
-                attach: Attach::RawTracepoint("tcp_destroy_sock"),
-                lost: "",
-            },
-            Rung {
-                program: "nb_destroy_tp",
-                attach: Attach::Tracepoint(&[("tcp", "tcp_destroy_sock")]),
-                lost: "",
-            },
-            Rung {
-                program: "nb_destroy_kp",
-                attach: Attach::Kprobe("inet_csk_destroy_sock"),
-                lost: "",
-            },
+            Rung::new("nb_destroy_btf", BtfTracepoint("tcp_destroy_sock")),
+            Rung::new("nb_destroy_raw", RawTracepoint("tcp_destroy_sock")),
+            Rung::new("nb_destroy_tp", Tracepoint(&[("tcp", "tcp_destroy_sock")])),
+            Rung::new("nb_destroy_kp", Kprobe("inet_csk_destroy_sock")),
         ],
     },
     Ladder {
         hook: Hook::Accept,
-        purpose: "which process takes a connection from a listener's queue: without it, the \
-            owner of a connection that came in is the listener's",
+        purpose: "which process takes a connection from a listener's queue: without it, a \
+            connection that came in is the listener's for good",
         needed: false,
         rungs: &[
-            Rung {
-                program: "nb_accept_fx2",
-                attach: Attach::Fexit("inet_csk_accept", 2),
-                lost: "the new descriptor's number; who already waits in accept() at the start",
-            },
-            Rung {
-                program: "nb_accept_fx4",
-                attach: Attach::Fexit("inet_csk_accept", 4),
-                lost: "the new descriptor's number; who already waits in accept() at the start",
-            },
-            Rung {
-                program: "nb_accept_krp",
-                attach: Attach::Kprobe("inet_csk_accept"),
-                lost: "the new descriptor's number; who already waits in accept() at the start",
-            },
-            Rung {
-                program: "nb_accept_sys",
-                attach: Attach::Tracepoint(&[
-                    ("syscalls", "sys_exit_accept"),
-                    ("syscalls", "sys_exit_accept4"),
-                ]),
-                lost: "connections that io_uring accepts; and every system call of this \
-                    machine takes some 20 ns longer",
-            },
+            Rung::new("nb_accept_fx2", Fexit("inet_csk_accept", 2)).losing(NO_FD),
+            Rung::new("nb_accept_fx4", Fexit("inet_csk_accept", 4)).losing(NO_FD),
+            Rung::new("nb_accept_krp", Kprobe("inet_csk_accept")).losing(NO_FD),
+            Rung::new(
+                "nb_accept_sys",
+                Tracepoint(&[("syscalls", "sys_exit_accept"), ("syscalls", "sys_exit_accept4")]),
+            )
+            .losing("who accepts a connection through io_uring")
+            .costing(
+                "every system call on this machine takes some 20 ns longer; --no-accept-hook \
+                 avoids that",
+            ),
         ],
     },
     Ladder {
@@ -141,37 +132,24 @@ pub const LADDERS: &[Ladder] = &[
         purpose: "which local port a connection goes out from: without it, SYN_SENT shows none",
         needed: false,
         rungs: &[
-            Rung { program: "nb_connect_fe", attach: Attach::Fentry("tcp_connect"), lost: "" },
-            Rung { program: "nb_connect_kp", attach: Attach::Kprobe("tcp_connect"), lost: "" },
-            Rung { program: "nb_connect_ops", attach: Attach::SockOps, lost: "" },
+            Rung::new("nb_connect_fe", Fentry("tcp_connect")),
+            Rung::new("nb_connect_kp", Kprobe("tcp_connect")),
+            Rung::new("nb_connect_ops", SockOps),
         ],
     },
     Ladder {
         hook: Hook::SockState,
-        purpose: "state transitions of all TCP sockets",
+        purpose: "every change of state of every TCP socket",
         needed: true,
         rungs: &[
-            Rung {
-                program: "nb_state_btf",
-                attach: Attach::BtfTracepoint("inet_sock_set_state"),
-                lost: "",
-            },
-            Rung {
-                program: "nb_state_raw",
-                attach: Attach::RawTracepoint("inet_sock_set_state"),
-                lost: NO_INHERITANCE,
-            },
-            Rung {
-                program: "nb_state_tp",
-                attach: Attach::Tracepoint(&[("sock", "inet_sock_set_state")]),
-                lost: NO_INHERITANCE,
-            },
-            Rung {
-                program: "nb_state_kp",
-                attach: Attach::Kprobe("tcp_set_state"),
-                lost: "the transitions CLOSE to LISTEN and LISTEN to SYN_RECV; and before \
-                    accept() the owner of a connection that came in",
-            },
+            Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state")),
+            Rung::new("nb_state_raw", RawTracepoint("inet_sock_set_state")).losing(NO_INHERITANCE),
+            Rung::new("nb_state_tp", Tracepoint(&[("sock", "inet_sock_set_state")]))
+                .losing(NO_INHERITANCE),
+            Rung::new("nb_state_kp", Kprobe("tcp_set_state")).losing(
+                "the changes from CLOSE to LISTEN and from LISTEN to SYN_RECV; who owns a \
+                 connection that came in, before it is accepted",
+            ),
         ],
     },
 ];
@@ -179,27 +157,19 @@ pub const LADDERS: &[Ladder] = &[
 /// Only where a command is followed.
 pub const PROCESS: Ladder = Ladder {
     hook: Hook::Process,
-    purpose: "the children of the traced command",
+    purpose: "which processes the traced command starts",
     needed: true,
     rungs: &[
-        Rung {
-            program: "nb_fork_btf",
-            attach: Attach::BtfTracepoint("sched_process_fork"),
-            lost: "",
-        },
-        Rung {
-            program: "nb_fork_raw",
-            attach: Attach::RawTracepoint("sched_process_fork"),
-            lost: "",
-        },
+        Rung::new("nb_fork_btf", BtfTracepoint("sched_process_fork")),
+        Rung::new("nb_fork_raw", RawTracepoint("sched_process_fork")),
     ],
 };
 
 /// One pass when the rest is attached.
 pub const SEED: Ladder = Ladder {
     hook: Hook::Seed,
-    purpose: "sockets that were open before netbreath started: without it, their owner is \
-        unknown",
+    purpose: "sockets that were open before netbreath started: without it, nobody is known to \
+        own them",
     needed: false,
-    rungs: &[Rung { program: "nb_seed_files", attach: Attach::Iterator("task_file"), lost: "" }],
+    rungs: &[Rung::new("nb_seed_files", Iterator("task_file"))],
 };

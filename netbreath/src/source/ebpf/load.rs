@@ -1,7 +1,6 @@
 //! Loads the kernel programs, sets their globals and attaches each hook by the best
 //! rung that this kernel allows.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use aya::maps::lpm_trie::Key;
@@ -521,24 +520,18 @@ pub fn missing_privilege() -> Option<&'static str> {
 impl Reached {
     /// The gap that this leaves in what can be seen, if any.
     pub fn gap(&self) -> Option<Gap> {
-        let hook = self.ladder.hook.name();
-        let refused = || {
-            let all: Vec<String> =
-                self.refused.iter().map(|(rung, why)| format!("{}: {why}", rung.attach)).collect();
-            all.join("; ")
-        };
-        let (what, why) = match self.rung {
-            None => (Cow::Borrowed(self.ladder.purpose), refused()),
-            Some(rung) if !rung.lost.is_empty() => {
-                (Cow::Owned(format!("by {}, this is lost: {}", rung.attach, rung.lost)), refused())
-            }
+        let what = match self.rung {
+            None => self.ladder.purpose.to_owned(),
+            Some(rung) if !rung.lost.is_empty() => format!("not seen here: {}", rung.lost),
             Some(_) => return None,
         };
+        let refused: Vec<String> =
+            self.refused.iter().map(|(rung, why)| format!("{}: {why}", rung.attach)).collect();
         Some(Gap {
-            what: what.into_owned(),
-            why,
-            mend: "`netbreath doctor` tells more".to_owned(),
-            hook: Some(hook.to_owned()),
+            what,
+            why: format!("the kernel refused {}", refused.join("; ")),
+            mend: "`netbreath doctor` tells why".to_owned(),
+            hook: Some(self.ladder.hook.name().to_owned()),
             count: 0,
         })
     }
