@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use netbreath_common::tcp::TcpState;
 
+mod json;
 mod wire;
+pub use json::write as write_json;
 pub use wire::{Line, WireError};
 
 /// Something that happened, or a gap in what could be seen.

@@ -10,7 +10,6 @@ use aya_ebpf::programs::{FExitContext, RetProbeContext, TracePointContext};
 use core::ffi::c_void;
 use netbreath_common::config::emit as kinds;
 use netbreath_common::hook::Hook;
-use netbreath_common::miss::Miss;
 use netbreath_common::record::{Accept, How, Kind};
 
 use super::sock_state;
@@ -74,10 +73,6 @@ fn accept(sk: Untyped, fd: u32) {
         Some(slot) => slot,
         None => {
             // Established before netbreath started.
-            if sk.load(config::SOCK_COOKIE()).unwrap_or(0u64) == 0 {
-                emit::missed(Hook::Accept, Miss::Unreadable);
-                return;
-            }
             let Some(slot) = slot::open(sk, Hook::Accept) else {
                 return;
             };

@@ -67,6 +67,10 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     const SYN_RECV: i32 = TcpState::SynRecv as i32;
     const ESTABLISHED: i32 = TcpState::Established as i32;
 
+    // close() sets the state of a socket that was shut down once more.
+    if old == new {
+        return;
+    }
     let at = emit::now();
     // Two ways begin in a system call of the owner; a third in an interrupt, on
     // behalf of whoever accepts the connection later.

@@ -1,14 +1,13 @@
-//! The JSON line of an event: one flat object, keys in a fixed order, absent keys
+//! Reads the JSON line of an event: one flat object, keys in a fixed order, absent keys
 //! for what does not apply and null for what could not be known. Once released, a
 //! key keeps its name and meaning.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use netbreath_common::tcp::TcpState;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 
 use super::{
     Accept, Body, Comm, Endpoint, Event, Family, Flow, Gap, How, Owner, Proto, Seed, Socket,
@@ -16,54 +15,39 @@ use super::{
 };
 
 /// An [`Event`] as it stands on a line of JSON.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Line {
     /// Wall-clock time, nanoseconds since the epoch.
     pub at: i64,
     event: Named,
     via: Via,
-    #[serde(skip_serializing_if = "Option::is_none")]
     socket: Option<Id>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     proto: Option<Proto>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     family: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     local: Option<Endpoint>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     remote: Option<Endpoint>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<StateName>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     old: Option<StateName>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     new: Option<StateName>,
-    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "nullable")]
     in_state_ns: Option<Option<u64>>,
-    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "nullable")]
     queued_ns: Option<Option<u64>>,
-    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "nullable")]
     fd: Option<Option<u32>>,
-    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "nullable")]
     owner: Option<Option<OwnerLine>>,
-    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "nullable")]
     netns: Option<Option<u32>>,
-    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "nullable")]
     cgroup: Option<Option<Arc<str>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     born: Option<bool>,
     /// `clock`: wall-clock time of boot, nanoseconds since the epoch.
-    #[serde(skip_serializing_if = "Option::is_none")]
     boot: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     hook: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     what: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     mend: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
 }
 
@@ -77,73 +61,8 @@ pub enum WireError {
 }
 
 impl Line {
-    /// The line of `event`, where `boot` is the wall-clock time of boot in
+    /// The event of this line; `boot` is the wall-clock time of boot, in
     /// nanoseconds since the epoch.
-    pub fn new(event: &Event, boot: i64) -> Line {
-        let mut line = Line {
-            at: boot.saturating_add_unsigned(event.at),
-            event: Named::of(&event.body),
-            via: event.via,
-            socket: None,
-            proto: None,
-            family: None,
-            local: None,
-            remote: None,
-            state: None,
-            old: None,
-            new: None,
-            in_state_ns: None,
-            queued_ns: None,
-            fd: None,
-            owner: None,
-            netns: None,
-            cgroup: None,
-            born: None,
-            boot: None,
-            hook: None,
-            what: None,
-            why: None,
-            mend: None,
-            count: None,
-        };
-        if let Some(socket) = event.body.socket() {
-            line.socket = Some(Id(socket.id));
-            line.proto = Some(socket.proto);
-            line.family = Some(socket.flow.family.number());
-            line.local = Some(socket.flow.local);
-            line.remote = Some(socket.flow.remote);
-            line.owner = Some(socket.owner.as_ref().map(OwnerLine::new));
-            line.netns = Some(socket.netns);
-            line.cgroup = Some(socket.cgroup.clone());
-            line.born = Some(socket.born);
-        }
-        match &event.body {
-            Body::Seed(seed) => {
-                line.state = Some(StateName(seed.state));
-                line.fd = Some(Some(seed.fd));
-            }
-            Body::State(state) => {
-                line.old = Some(StateName(state.old));
-                line.new = Some(StateName(state.new));
-                line.in_state_ns = Some(state.in_state);
-            }
-            Body::Accept(accept) => {
-                line.queued_ns = Some(accept.queued);
-                line.fd = Some(accept.fd);
-            }
-            Body::Clock { boot } => line.boot = Some(*boot),
-            Body::Gap(gap) => {
-                line.hook.clone_from(&gap.hook);
-                line.what = Some(gap.what.clone());
-                line.why = Some(gap.why.clone());
-                line.mend = Some(gap.mend.clone());
-                line.count = Some(gap.count);
-            }
-        }
-        line
-    }
-
-    /// The event of this line; `boot` as in [`Line::new`].
     pub fn event(self, boot: i64) -> Result<Event, WireError> {
         let event = self.event.name();
         let need = |key| WireError::MissingKey { event, key };
@@ -210,7 +129,7 @@ where
 }
 
 /// The kinds of events, by name.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Named {
     Seed,
@@ -221,16 +140,6 @@ enum Named {
 }
 
 impl Named {
-    const fn of(body: &Body) -> Named {
-        match body {
-            Body::Seed(_) => Named::Seed,
-            Body::State(_) => Named::State,
-            Body::Accept(_) => Named::Accept,
-            Body::Clock { .. } => Named::Clock,
-            Body::Gap(_) => Named::Gap,
-        }
-    }
-
     const fn name(self) -> &'static str {
         match self {
             Named::Seed => "seed",
@@ -242,7 +151,7 @@ impl Named {
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct OwnerLine {
     pid: u32,
     comm: Comm,
@@ -253,11 +162,6 @@ struct OwnerLine {
 }
 
 impl OwnerLine {
-    fn new(owner: &Owner) -> OwnerLine {
-        let Owner { pid, comm, exe, uid, how } = owner;
-        OwnerLine { pid: *pid, comm: *comm, exe: exe.clone(), uid: *uid, how: *how }
-    }
-
     fn owner(self) -> Owner {
         let OwnerLine { pid, comm, exe, uid, how } = self;
         Owner { pid, comm, exe, uid, how }
@@ -267,12 +171,6 @@ impl OwnerLine {
 /// A 64-bit id is a string in JSON, since many readers keep numbers as doubles.
 #[derive(Clone, Copy, Debug)]
 struct Id(SocketId);
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.0.fmt(f)
-    }
-}
 
 impl FromStr for Id {
     type Err = std::num::ParseIntError;
@@ -295,15 +193,9 @@ impl FromStr for Endpoint {
     }
 }
 
-/// Serializes through `Display` and reads through `FromStr`.
+/// Reads through `FromStr`.
 macro_rules! as_text {
     ($($type:ty),*) => {$(
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
@@ -315,15 +207,9 @@ macro_rules! as_text {
 
 as_text!(Id, Endpoint);
 
-/// Serializes as one of the names in `ALL`.
+/// Reads one of the names in `ALL`.
 macro_rules! as_name {
     ($($type:ident),*) => {$(
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.name())
-            }
-        }
-
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
@@ -356,13 +242,6 @@ impl StateName {
     }
 }
 
-impl Serialize for Comm {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Allocates only for a name that is no UTF-8.
-        serializer.serialize_str(&String::from_utf8_lossy(self.bytes()))
-    }
-}
-
 impl<'de> Deserialize<'de> for Comm {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
@@ -373,6 +252,7 @@ impl<'de> Deserialize<'de> for Comm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::json::write;
 
     fn state() -> Event {
         Event {
@@ -406,7 +286,9 @@ mod tests {
     }
 
     fn json(event: &Event) -> String {
-        serde_json::to_string(&Line::new(event, 5_000)).unwrap()
+        let mut line = Vec::new();
+        write(event, 5_000, &mut line);
+        String::from_utf8(line).unwrap()
     }
 
     fn read(text: &str) -> Event {

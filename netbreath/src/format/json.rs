@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Format, put};
-use crate::event::{Event, Gap, Line};
+use crate::event::{Event, Gap, write_json};
 use crate::view::{Cell, Column, Field};
 
 /// Writes rows as the elements of one array.
@@ -73,7 +73,7 @@ impl<R> Format<R> for Json<R> {
 
     fn gap(&mut self, event: &Event, _: &Gap, out: &mut Vec<u8>) {
         self.separate(out);
-        put_json(out, &Line::new(event, self.boot));
+        write_json(event, self.boot, out);
     }
 
     fn clock(&mut self, boot: i64) {
@@ -113,7 +113,7 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
         Cell::Id(id) => put(out, format_args!("\"{id}\"")),
         Cell::Word(word) => put_json(out, &word),
         Cell::Name(name) => put_json(out, &String::from_utf8_lossy(name)),
-        Cell::Endpoint(endpoint) => put_json(out, &endpoint),
+        Cell::Endpoint(endpoint) => put(out, format_args!("\"{endpoint}\"")),
         Cell::State(state) => put_json(out, &state.name()),
         // These say for people what fields say for programs.
         Cell::Process { pid, .. } => put(out, format_args!("{pid}")),

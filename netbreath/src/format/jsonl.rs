@@ -1,6 +1,6 @@
 //! One event a line: the recording.
 
-use crate::event::{Body, Event, Line};
+use crate::event::{Body, Event, write_json};
 
 /// Writes events as they are, with those that are no rows of any sheet.
 #[derive(Debug, Default)]
@@ -13,8 +13,7 @@ impl Jsonl {
         if let Body::Clock { boot } = event.body {
             self.boot = boot;
         }
-        // Serializing our own plain data into memory cannot fail.
-        let _infallible = serde_json::to_writer(&mut *out, &Line::new(event, self.boot));
+        write_json(event, self.boot, out);
         out.push(b'\n');
     }
 }

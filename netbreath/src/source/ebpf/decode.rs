@@ -17,6 +17,7 @@ use crate::event::{
 pub struct Decoder {
     /// Paths of cgroups by id; nothing for one that has gone.
     cgroups: HashMap<u64, Option<Arc<str>>>,
+    last_cgroup: (u64, Option<Arc<str>>),
     cgroup_root: Option<PathBuf>,
     /// Mutant: take whoever is on the CPU for the owner.
     owner_from_cpu: bool,
@@ -36,7 +37,7 @@ const MAX_CGROUPS: usize = 65_536;
 
 impl Decoder {
     pub fn new(cgroup_root: Option<PathBuf>, owner_from_cpu: bool) -> Decoder {
-        Decoder { cgroups: HashMap::new(), cgroup_root, owner_from_cpu }
+        Decoder { cgroups: HashMap::new(), last_cgroup: (0, None), cgroup_root, owner_from_cpu }
     }
 
     /// The event of a record.
@@ -107,6 +108,16 @@ impl Decoder {
         if id == 0 {
             return None;
         }
+        // Nearly all events of a moment are of one cgroup.
+        if self.last_cgroup.0 == id {
+            return self.last_cgroup.1.clone();
+        }
+        let path = self.find_cgroup(id);
+        self.last_cgroup = (id, path.clone());
+        path
+    }
+
+    fn find_cgroup(&mut self, id: u64) -> Option<Arc<str>> {
         if let Some(path) = self.cgroups.get(&id) {
             return path.clone();
         }

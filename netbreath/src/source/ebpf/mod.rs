@@ -270,7 +270,11 @@ impl Ebpf {
             None => u64::MAX,
         };
         let ready = self.held.partition_point(|event| event.at <= until);
-        events.extend(self.held.drain(..ready));
+        if events.is_empty() && ready == self.held.len() {
+            std::mem::swap(events, &mut self.held);
+        } else {
+            events.extend(self.held.drain(..ready));
+        }
     }
 
     /// Goes to rest, unless there is something in the ring after all: says when to

@@ -1,0 +1,156 @@
+//! Writes an event as a line of JSON. By hand, not by a library: this is what a
+//! recording of a busy host spends its time on. What reads it back (`wire`) and the
+//! tests use the library.
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use super::{Body, Comm, Endpoint, Event, Gap, Owner, Socket};
+
+/// Appends the line of `event`, without a newline; `boot` is the wall-clock time of
+/// boot, in nanoseconds since the epoch. The keys stand in the order of the
+/// documentation.
+pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"at\":");
+    number(boot.saturating_add_unsigned(event.at), out);
+    word(",\"event\":", event.body.name(), out);
+    word(",\"via\":", event.via.name(), out);
+    if let Some(socket) = event.body.socket() {
+        ends(socket, out);
+    }
+    match &event.body {
+        Body::Seed(seed) => {
+            word(",\"state\":", seed.state.name(), out);
+            field(",\"fd\":", Some(seed.fd), out);
+        }
+        Body::State(state) => {
+            word(",\"old\":", state.old.name(), out);
+            word(",\"new\":", state.new.name(), out);
+            field(",\"in_state_ns\":", state.in_state, out);
+        }
+        Body::Accept(accept) => {
+            field(",\"queued_ns\":", accept.queued, out);
+            field(",\"fd\":", accept.fd, out);
+        }
+        Body::Clock { boot } => field(",\"boot\":", Some(*boot), out),
+        Body::Gap(gap) => put_gap(gap, out),
+    }
+    if let Some(socket) = event.body.socket() {
+        holder(socket, out);
+    }
+    out.push(b'}');
+}
+
+/// Which socket, and between whom.
+fn ends(socket: &Socket, out: &mut Vec<u8>) {
+    // A string: many readers keep numbers as doubles.
+    out.extend_from_slice(b",\"socket\":\"");
+    number(socket.id.0, out);
+    word("\",\"proto\":", socket.proto.name(), out);
+    field(",\"family\":", Some(socket.flow.family.number()), out);
+    out.extend_from_slice(b",\"local\":\"");
+    endpoint(&socket.flow.local, out);
+    out.extend_from_slice(b"\",\"remote\":\"");
+    endpoint(&socket.flow.remote, out);
+    out.push(b'"');
+}
+
+/// Whose it is, and where it lives.
+fn holder(socket: &Socket, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"owner\":");
+    match &socket.owner {
+        None => out.extend_from_slice(b"null"),
+        Some(Owner { pid, comm, exe, uid, how }) => {
+            field("{\"pid\":", Some(*pid), out);
+            out.extend_from_slice(b",\"comm\":");
+            name(comm, out);
+            out.extend_from_slice(b",\"exe\":");
+            text(exe.as_deref(), out);
+            field(",\"uid\":", Some(*uid), out);
+            word(",\"how\":", how.name(), out);
+            out.push(b'}');
+        }
+    }
+    field(",\"netns\":", socket.netns, out);
+    out.extend_from_slice(b",\"cgroup\":");
+    text(socket.cgroup.as_deref(), out);
+    out.extend_from_slice(if socket.born { b",\"born\":true" } else { b",\"born\":false" });
+}
+
+fn put_gap(gap: &Gap, out: &mut Vec<u8>) {
+    let Gap { what, why, mend, hook, count } = gap;
+    if let Some(hook) = hook {
+        out.extend_from_slice(b",\"hook\":");
+        text(Some(hook), out);
+    }
+    for (key, value) in [(",\"what\":", what), (",\"why\":", why), (",\"mend\":", mend)] {
+        out.extend_from_slice(key.as_bytes());
+        text(Some(value), out);
+    }
+    field(",\"count\":", Some(*count), out);
+}
+
+/// A key and a number, or null for what is not known.
+fn field(key: &str, value: Option<impl itoa::Integer>, out: &mut Vec<u8>) {
+    out.extend_from_slice(key.as_bytes());
+    match value {
+        Some(value) => number(value, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn number(value: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// A key and a word of ours, which needs no escape.
+fn word(key: &str, value: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(key.as_bytes());
+    out.push(b'"');
+    out.extend_from_slice(value.as_bytes());
+    out.push(b'"');
+}
+
+/// As [`Endpoint`]'s `Display`; IPv4, the usual case, without its machinery.
+fn endpoint(endpoint: &Endpoint, out: &mut Vec<u8>) {
+    match endpoint.addr {
+        IpAddr::V4(addr) => {
+            for (i, part) in addr.octets().into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b'.');
+                }
+                number(part, out);
+            }
+            out.push(b':');
+            match endpoint.port {
+                0 => out.push(b'*'),
+                port => number(port, out),
+            }
+        }
+        // Writing into memory cannot fail.
+        IpAddr::V6(_) => drop(write!(out, "{endpoint}")),
+    }
+}
+
+fn name(comm: &Comm, out: &mut Vec<u8>) {
+    match std::str::from_utf8(comm.bytes()) {
+        Ok(name) => text(Some(name), out),
+        Err(_) => text(Some(&String::from_utf8_lossy(comm.bytes())), out),
+    }
+}
+
+fn text(value: Option<&str>, out: &mut Vec<u8>) {
+    let Some(value) = value else {
+        out.extend_from_slice(b"null");
+        return;
+    };
+    let plain = |byte: u8| (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+    if value.bytes().all(plain) {
+        out.push(b'"');
+        out.extend_from_slice(value.as_bytes());
+        out.push(b'"');
+    } else {
+        // Writing a string into memory cannot fail.
+        let _ = serde_json::to_writer(out, value);
+    }
+}
