@@ -129,8 +129,7 @@ async fn follow<S: Source>(
         limits: Limits { count: plan.count, duration: plan.duration },
         max_sockets: plan.ask.max_sockets as usize,
     };
-    run.run(&mut source).await.map_err(|error| Failure {
-        code: if started { OURS } else { WRONG },
-        error: error.into(),
-    })
+    run.run(&mut source)
+        .await
+        .map_err(|error| Failure { code: if started { OURS } else { WRONG }, error: error.into() })
 }

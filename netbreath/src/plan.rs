@@ -70,15 +70,21 @@ pub enum Error {
     Process { pid: u32, source: io::Error },
     #[error("a process name in --comm is empty: leave --comm out to see every process")]
     EmptyComm,
-    #[error("there is no user {name:?} on this machine: give a name that `id NAME` knows, or a number")]
+    #[error(
+        "there is no user {name:?} on this machine: give a name that `id NAME` knows, or a number"
+    )]
     NoUser { name: String },
     #[error("cannot look for user {name:?}: {source}")]
     User { name: String, source: io::Error },
     #[error("{typed} is not a port: ports go from 0 to 65535")]
     NoPort { typed: String },
-    #[error("the range of ports {typed} is empty: {first} is more than {last}; did you mean {last}-{first}?")]
+    #[error(
+        "the range of ports {typed} is empty: {first} is more than {last}; did you mean {last}-{first}?"
+    )]
     EmptyRange { typed: String, first: u16, last: u16 },
-    #[error("{typed:?} is not a network: write an address like 10.1.2.3 or ::1, or one with the length of its prefix, like 10.0.0.0/8")]
+    #[error(
+        "{typed:?} is not a network: write an address like 10.1.2.3 or ::1, or one with the length of its prefix, like 10.0.0.0/8"
+    )]
     NoNetwork { typed: String },
     #[error("{typed}: the prefix of an {family} network is 0 to {most} bits long")]
     Prefix { typed: String, family: &'static str, most: u8 },
@@ -632,7 +638,7 @@ mod tests {
     fn every_filter_means_what_it_says() {
         let filter = plan(
             "--pid 812 --comm nginx,curl --uid www-data,1000 --port 80,8000-8999 --lport 1 \
-             --rport 0 --addr 10.0.0.0/8,::ffff:192.0.2.0/120 --laddr 127.0.0.1 --raddr 0.0.0.0/0 \
+             --rport 0-100 --addr 10.0.0.0/8,::ffff:192.0.2.0/120 --laddr 127.0.0.1 --raddr 0.0.0.0/0 \
              -4 --state estab,FIN-WAIT-1,syn_rcvd,Closed,unconn --event state,accept \
              --cgroup /a/b --netns blue,pid:812,/tmp/ns,4026531833",
         )
@@ -648,7 +654,7 @@ mod tests {
                 uids: vec![33, 1000],
                 port: vec![80..=80, 8000..=8999],
                 lport: vec![1..=1],
-                rport: vec![0..=0],
+                rport: vec![0..=100],
                 addr: vec![network("10.0.0.0", 8), network("192.0.2.0", 24)],
                 laddr: vec![network("127.0.0.1", 32)],
                 raddr: vec![network("0.0.0.0", 0)],
@@ -737,7 +743,10 @@ mod tests {
                 "--state and --event accept exclude each other: only `state` events are changes of \
                  state; leave one of them out",
             ),
-            ("--ring-size 5X", "\"5X\" is not a size: write bytes, or a number with K, M or G, like 8M"),
+            (
+                "--ring-size 5X",
+                "\"5X\" is not a size: write bytes, or a number with K, M or G, like 8M",
+            ),
             ("--ring-size 2G", "a buffer of 2G is too large: 1G is the most"),
             (
                 "--duration 10y",
@@ -800,13 +809,8 @@ mod tests {
 
     #[test]
     fn colour_and_width_are_for_terminals() {
-        let terminal = Terminal {
-            stdout: true,
-            stderr: true,
-            width: Some(100),
-            no_colour: false,
-            utf8: true,
-        };
+        let terminal =
+            Terminal { stdout: true, stderr: true, width: Some(100), no_colour: false, utf8: true };
         let output = |terminal, line| {
             let output = on(terminal, line).unwrap().output;
             (output.width, output.style.colour)

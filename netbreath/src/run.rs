@@ -62,7 +62,13 @@ impl Lines {
             FormatName::Text => {
                 let names = output.names.then(Names::system);
                 let style = output.style.clone();
-                Shape::Sheet(Box::new(Text::new(columns, &output.spare, output.width, style, names)))
+                Shape::Sheet(Box::new(Text::new(
+                    columns,
+                    &output.spare,
+                    output.width,
+                    style,
+                    names,
+                )))
             }
         };
         Lines { shape, seeds: output.seeds }

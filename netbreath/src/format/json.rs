@@ -18,8 +18,7 @@ impl<R> Json<R> {
     /// Objects with the fields of these columns, in the order of `keys`.
     pub fn new(columns: &[&'static Column<R>], keys: &[&str]) -> Json<R> {
         let all = || columns.iter().flat_map(|column| column.fields).copied();
-        let fields =
-            keys.iter().filter_map(|key| all().find(|field| field.key == *key)).collect();
+        let fields = keys.iter().filter_map(|key| all().find(|field| field.key == *key)).collect();
         Json { fields, boot: 0, first: true }
     }
 

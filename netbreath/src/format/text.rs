@@ -1,7 +1,5 @@
 //! Lines for people: aligned columns, a header, and colour where it is wanted.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use netbreath_common::tcp::TcpState;
@@ -87,7 +85,9 @@ fn arrange<R>(
 ) -> Vec<Place<R>> {
     let mut kept: Vec<(&'static Column<R>, usize)> = columns
         .iter()
-        .map(|column| (*column, if width.is_some() { column.width.least } else { column.width.usual }))
+        .map(|column| {
+            (*column, if width.is_some() { column.width.least } else { column.width.usual })
+        })
         .collect();
     if let Some(limit) = width {
         // A column of one space between neighbours.
@@ -140,7 +140,9 @@ impl<R> Format<R> for Text<R> {
             let unicode = self.style.unicode;
             match cell {
                 Cell::Time(at) => self.clock.put(&mut self.cell, at, *width),
-                Cell::Endpoint(end) => put_endpoint(&mut self.cell, end, &mut self.names, room, unicode),
+                Cell::Endpoint(end) => {
+                    put_endpoint(&mut self.cell, end, &mut self.names, room, unicode)
+                }
                 cell => put_cell(&mut self.cell, cell, unicode),
             }
             end = self.place(place, end, ink(&cell), out);
@@ -151,7 +153,8 @@ impl<R> Format<R> for Text<R> {
     fn gap(&mut self, _: &Event, gap: &Gap, out: &mut Vec<u8>) {
         let ink = if self.style.colour { Ink::Warn } else { Ink::Plain };
         out.extend_from_slice(ink.begin());
-        put_gap(out, gap);
+        out.extend_from_slice(b"! gap: ");
+        put_gap(out, gap, self.style.unicode);
         out.extend_from_slice(ink.end());
         out.push(b'\n');
     }
@@ -164,18 +167,17 @@ impl<R> Format<R> for Text<R> {
     fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
-/// `! gap: what (why); mend`, as a line and in the summary.
-pub fn put_gap(out: &mut Vec<u8>, gap: &Gap) {
-    out.extend_from_slice(b"! gap: ");
-    put_name(out, gap.what.as_bytes());
+/// `what (why); mend`.
+pub fn put_gap(out: &mut Vec<u8>, gap: &Gap, unicode: bool) {
+    put_name(out, gap.what.as_bytes(), unicode);
     if !gap.why.is_empty() {
         out.extend_from_slice(b" (");
-        put_name(out, gap.why.as_bytes());
+        put_name(out, gap.why.as_bytes(), unicode);
         out.push(b')');
     }
     if !gap.mend.is_empty() {
         out.extend_from_slice(b"; ");
-        put_name(out, gap.mend.as_bytes());
+        put_name(out, gap.mend.as_bytes(), unicode);
     }
 }
 
@@ -187,9 +189,9 @@ fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {
         Cell::Number(number) | Cell::Id(number) => put(out, format_args!("{number}")),
         Cell::Flag(flag) => out.extend_from_slice(if flag { b"yes" } else { b"no" }),
         Cell::Word(word) => out.extend_from_slice(word.as_bytes()),
-        Cell::Name(name) => put_name(out, name),
+        Cell::Name(name) => put_name(out, name, unicode),
         Cell::Process { pid, comm } => {
-            put_name(out, comm);
+            put_name(out, comm, unicode);
             put(out, format_args!("[{pid}]"));
         }
         Cell::Endpoint(endpoint) => put(out, format_args!("{endpoint}")),
@@ -238,9 +240,8 @@ fn put_endpoint(
     room: usize,
     unicode: bool,
 ) {
-    let any = |addr: IpAddr| addr.is_unspecified();
     let name = match names {
-        Some(names) if !any(endpoint.addr) => names.name(endpoint.addr),
+        Some(names) if !endpoint.addr.is_unspecified() => names.name(endpoint.addr),
         _ => None,
     };
     let Some(name) = name else { return put(out, format_args!("{endpoint}")) };
@@ -251,9 +252,9 @@ fn put_endpoint(
         Some(over) if over > 0 && name.is_ascii() => {
             out.extend_from_slice(cut.as_bytes());
             let skip = over + cut.width();
-            put_name(out, name.as_bytes().get(skip..).unwrap_or_default());
+            put_name(out, name.as_bytes().get(skip..).unwrap_or_default(), unicode);
         }
-        _ => put_name(out, name.as_bytes()),
+        _ => put_name(out, name.as_bytes(), unicode),
     }
     match endpoint.port {
         0 => out.extend_from_slice(b":*"),
@@ -341,7 +342,8 @@ impl Clock {
         let since = match self.kind {
             Timestamps::Wall => {
                 let wall = self.boot.saturating_add_unsigned(at);
-                let (second, nanos) = (wall.div_euclid(1_000_000_000), wall.rem_euclid(1_000_000_000));
+                let (second, nanos) =
+                    (wall.div_euclid(1_000_000_000), wall.rem_euclid(1_000_000_000));
                 if self.second != Some(second) {
                     self.second = Some(second);
                     self.hms = self.time_of_day(second);
@@ -413,7 +415,8 @@ mod tests {
         let keys = |width| -> Vec<&str> {
             arrange(&usual, &LEAST_NEEDED, Some(width)).iter().map(|p| p.column.key).collect()
         };
-        let line = |width| arrange(&usual, &LEAST_NEEDED, Some(width)).last().map(|p| p.start + p.width);
+        let line =
+            |width| arrange(&usual, &LEAST_NEEDED, Some(width)).last().map(|p| p.start + p.width);
         assert_eq!(keys(40), ["process", "remote", "transition"]);
         assert_eq!(keys(80), ["time", "process", "remote", "transition", "in_state"]);
         assert_eq!(line(80), Some(80));

@@ -50,8 +50,9 @@ impl Host for Linux {
         let below = Path::new(path).strip_prefix(&root).unwrap_or(Path::new(path));
         let below = below.strip_prefix("/").unwrap_or(below);
         let directory = root.join(below);
-        let meta = fs::metadata(&directory)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", directory.display())))?;
+        let meta = fs::metadata(&directory).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", directory.display()))
+        })?;
         if !meta.is_dir() || !directory.join("cgroup.procs").exists() {
             return Err(io::Error::other(format!("{} is no cgroup", directory.display())));
         }
@@ -67,9 +68,8 @@ impl Host for Linux {
         let file = fs::File::open(path)?;
         let mut about = MaybeUninit::<libc::statfs>::uninit();
         // SAFETY: the descriptor is open and the buffer has the right size.
-        let status = unsafe {
-            libc::fstatfs(std::os::fd::AsRawFd::as_raw_fd(&file), about.as_mut_ptr())
-        };
+        let status =
+            unsafe { libc::fstatfs(std::os::fd::AsRawFd::as_raw_fd(&file), about.as_mut_ptr()) };
         if status != 0 {
             return Err(io::Error::last_os_error());
         }
@@ -134,7 +134,8 @@ pub fn caller() -> io::Result<Option<Caller>> {
     Ok(Some(Caller { uid, gid, groups, account: Some(account) }))
 }
 
-type Ask<'a> = &'a dyn Fn(*mut libc::passwd, *mut libc::c_char, usize, *mut *mut libc::passwd) -> i32;
+type Ask<'a> =
+    &'a dyn Fn(*mut libc::passwd, *mut libc::c_char, usize, *mut *mut libc::passwd) -> i32;
 
 /// Runs one of the `getpw*_r` with a buffer that grows until the entry fits.
 fn passwd(
@@ -182,9 +183,8 @@ fn groups(name: &str, gid: u32) -> io::Result<Vec<u32>> {
     loop {
         let mut len = libc::c_int::try_from(groups.len()).map_err(io::Error::other)?;
         // SAFETY: `groups` has room for `len` ids.
-        let status = unsafe {
-            libc::getgrouplist(name.as_ptr(), gid, groups.as_mut_ptr(), &raw mut len)
-        };
+        let status =
+            unsafe { libc::getgrouplist(name.as_ptr(), gid, groups.as_mut_ptr(), &raw mut len) };
         let needed = usize::try_from(len).unwrap_or(0);
         if status >= 0 {
             groups.truncate(needed);

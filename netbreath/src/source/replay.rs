@@ -34,8 +34,7 @@ pub enum Error {
 
 /// Opens the recording at `path`.
 pub fn open(path: &Path) -> Result<Replay, Error> {
-    let file =
-        File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let lines = BufReader::new(file).lines();
     Ok(Replay { path: path.to_owned(), lines, number: 0, boot: 0, lost: 0 })
 }
@@ -46,8 +45,11 @@ impl Replay {
         self.number += 1;
         let (path, number) = (&self.path, self.number);
         let text = text.map_err(|source| Error::Read { path: path.clone(), source })?;
-        let line: Line = serde_json::from_str(&text)
-            .map_err(|source| Error::Json { path: path.clone(), number, source })?;
+        let line: Line = serde_json::from_str(&text).map_err(|source| Error::Json {
+            path: path.clone(),
+            number,
+            source,
+        })?;
         let wire = |source| Error::Wire { path: path.clone(), number, source };
         let mut event = line.clone().event(self.boot).map_err(wire)?;
         if let Body::Clock { boot } = event.body {

@@ -39,9 +39,28 @@ pub static COLUMNS: [Column<Event>; 21] = [
 
 /// The keys of a row in JSON, in the order of the schema.
 pub const KEYS: [&str; 22] = [
-    "at", "event", "via", "socket", "proto", "family", "local", "remote", "state", "old", "new",
-    "in_state_ns", "queued_ns", "fd", "owner.pid", "owner.comm", "owner.exe", "owner.uid",
-    "owner.how", "netns", "cgroup", "born",
+    "at",
+    "event",
+    "via",
+    "socket",
+    "proto",
+    "family",
+    "local",
+    "remote",
+    "state",
+    "old",
+    "new",
+    "in_state_ns",
+    "queued_ns",
+    "fd",
+    "owner.pid",
+    "owner.comm",
+    "owner.exe",
+    "owner.uid",
+    "owner.how",
+    "netns",
+    "cgroup",
+    "born",
 ];
 
 const AT: Field<Event> = field("at", |event| Cell::Time(event.at));
@@ -50,9 +69,8 @@ const VIA: Field<Event> = field("via", |event| Cell::Word(event.via.name()));
 const SOCKET: Field<Event> = field("socket", |event| of(event, |socket| Cell::Id(socket.id.0)));
 const PROTO: Field<Event> =
     field("proto", |event| of(event, |socket| Cell::Word(socket.proto.name())));
-const FAMILY: Field<Event> = field("family", |event| {
-    of(event, |socket| Cell::Number(socket.flow.family.number().into()))
-});
+const FAMILY: Field<Event> =
+    field("family", |event| of(event, |socket| Cell::Number(socket.flow.family.number().into())));
 const LOCAL: Field<Event> =
     field("local", |event| of(event, |socket| Cell::Endpoint(socket.flow.local)));
 const REMOTE: Field<Event> =
