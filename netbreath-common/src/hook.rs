@@ -1,7 +1,7 @@
 //! The hooks by number, so that the kernel side can count what each could not do.
 
 /// One of netbreath's hooks. Its number indexes the counters of [`crate::miss`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Hook {
     SockState = 0,
@@ -13,14 +13,8 @@ pub enum Hook {
 }
 
 impl Hook {
-    pub const ALL: [Hook; 6] = [
-        Hook::SockState,
-        Hook::Connect,
-        Hook::Accept,
-        Hook::Destroy,
-        Hook::Process,
-        Hook::Seed,
-    ];
+    pub const ALL: [Hook; 6] =
+        [Hook::SockState, Hook::Connect, Hook::Accept, Hook::Destroy, Hook::Process, Hook::Seed];
 
     /// The hook's name, as `doctor` and gaps print it.
     pub const fn name(self) -> &'static str {

@@ -4,7 +4,7 @@
 use crate::hook::Hook;
 
 /// What went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Miss {
     /// The ring was full: the record is lost.
@@ -18,8 +18,7 @@ pub enum Miss {
 }
 
 impl Miss {
-    pub const ALL: [Miss; 4] =
-        [Miss::RingFull, Miss::NoSlot, Miss::Unreadable, Miss::PendingFull];
+    pub const ALL: [Miss; 4] = [Miss::RingFull, Miss::NoSlot, Miss::Unreadable, Miss::PendingFull];
 
     /// What it means, for people.
     pub const fn meaning(self) -> &'static str {

@@ -1,1 +1,26 @@
+//! netbreath's kernel programs. Each file in `hook` is one attach point of ours:
+//! a body, and a thin entry function for each rung it can be attached by.
+#![no_std]
+#![no_main]
+// The BPF target is no tier-1 target: atomics on map memory have no stable form.
+#![feature(core_intrinsics)]
+#![allow(internal_features)]
 
+mod config;
+mod emit;
+mod filter;
+mod hook;
+mod kernel;
+mod slot;
+mod sock;
+mod task;
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    // The verifier refuses a program from which this can be reached.
+    loop {}
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -153,7 +153,9 @@ fn supervise(
 
 /// Takes the caller's identity for good. Async-signal-safe.
 fn become_user(caller: &Caller) -> io::Result<()> {
-    let done = |status| if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    let done = |status| {
+        if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    };
     // SAFETY: the pointer and the length are those of one slice. Groups go first,
     // since a user other than root may not set them.
     unsafe {

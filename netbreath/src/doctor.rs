@@ -1,10 +1,207 @@
-//! What this machine can give netbreath, and what it cannot.
+//! `netbreath doctor`: what this machine allows, which rung each hook reached, and
+//! what the absence of the rest costs.
 
-use std::process::ExitCode;
+use std::fmt::Write as _;
+use std::path::Path;
 
-use crate::cli::DoctorArgs;
+use crate::filter::Filter;
+use crate::source::Ask;
+use crate::source::ebpf::{self, Reached, Verdict};
 
-/// Placeholder until the real one is merged.
-pub fn run(_args: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("doctor is not wired yet")
+/// What the examination found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Everything that netbreath shows can be had here, or its absence is a gap.
+    Works,
+    /// Nothing can be traced until a privilege is given.
+    NoPrivilege,
+    /// Nothing can be traced on this kernel, or a program is refused that should not be.
+    Broken,
+}
+
+/// Examines this machine; the report is for people.
+pub fn examine() -> (Health, String) {
+    let mut report = String::new();
+    for Fact { name, value, advice } in facts() {
+        line(&mut report, name, &value);
+        if let Some(advice) = advice {
+            line(&mut report, "", &format!("-> {advice}"));
+        }
+    }
+    report.push('\n');
+    let health = match ebpf::examine(&everything()) {
+        Ok(reached) => {
+            for reached in &reached {
+                hook(&mut report, reached);
+            }
+            report.push_str("netbreath can trace here.\n");
+            Health::Works
+        }
+        Err(error) => {
+            let _ = writeln!(report, "netbreath cannot trace here: {error}");
+            if error.is_privilege() { Health::NoPrivilege } else { Health::Broken }
+        }
+    };
+    (health, report)
+}
+
+/// Loads every program of the object, whether a ladder would reach it or not. Broken
+/// if the verifier refuses one: that is our fault, not the kernel's policy.
+pub fn load_all() -> (Health, String) {
+    let programs = match ebpf::load_all(&everything()) {
+        Ok(programs) => programs,
+        Err(error) => {
+            let health = if error.is_privilege() { Health::NoPrivilege } else { Health::Broken };
+            return (health, format!("{error}\n"));
+        }
+    };
+    let mut report = String::new();
+    let (mut loaded, mut refused, mut broken) = (0, 0, 0);
+    for (program, verdict) in programs {
+        let text = match verdict {
+            Verdict::Loaded => {
+                loaded += 1;
+                "loaded".to_owned()
+            }
+            Verdict::NotHere(why) => {
+                refused += 1;
+                format!("not on this kernel: {why}")
+            }
+            Verdict::Rejected(why) => {
+                broken += 1;
+                format!("REJECTED by the verifier: {why}")
+            }
+        };
+        line(&mut report, &program, &text);
+    }
+    let _ = writeln!(report, "{loaded} loaded, {refused} not on this kernel, {broken} rejected");
+    (if broken == 0 && loaded > 0 { Health::Works } else { Health::Broken }, report)
+}
+
+/// A question that needs every hook.
+fn everything() -> Ask {
+    Ask {
+        filter: Filter { command: true, ..Filter::default() },
+        ring_size: 1 << 16,
+        max_sockets: 1024,
+        accept_hook: true,
+        owner_from_cpu: false,
+    }
+}
+
+/// Something about this machine.
+struct Fact {
+    name: &'static str,
+    value: String,
+    /// What to do, if something should be done.
+    advice: Option<&'static str>,
+}
+
+fn facts() -> Vec<Fact> {
+    let read = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    let plain = |name, value: Option<String>| Fact {
+        name,
+        value: value.unwrap_or_else(|| "unknown".to_owned()),
+        advice: None,
+    };
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let btf = std::fs::metadata("/sys/kernel/btf/vmlinux").ok();
+    let tracefs = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
+        .into_iter()
+        .find(|path| Path::new(path).join("events").exists());
+    let cgroup = ebpf::cgroup_root();
+    let missing = ebpf::missing_privilege();
+    vec![
+        plain("kernel", kernel.map(|k| format!("Linux {k}, {}", std::env::consts::ARCH))),
+        Fact {
+            name: "privilege",
+            value: missing.map_or_else(
+                || "may load kernel programs".to_owned(),
+                |missing| format!("{missing} is missing"),
+            ),
+            advice: missing.map(
+                |_| "run it with sudo, or as a service with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
+            ),
+        },
+        plain("lockdown", Some(lockdown(read("/sys/kernel/security/lockdown")).to_owned())),
+        Fact {
+            name: "BTF",
+            value: btf.as_ref().map_or_else(
+                || "none: the kernel does not describe its types".to_owned(),
+                |file| format!("/sys/kernel/btf/vmlinux, {} kB", file.len() / 1024),
+            ),
+            advice: btf.is_none().then_some("use a kernel built with CONFIG_DEBUG_INFO_BTF=y"),
+        },
+        Fact {
+            name: "tracefs",
+            value: tracefs.map_or_else(
+                || "not mounted; netbreath mounts it when a hook needs it".to_owned(),
+                |path| format!("mounted at {path}"),
+            ),
+            advice: None,
+        },
+        Fact {
+            name: "cgroup2",
+            value: cgroup.as_ref().map_or_else(
+                || "not mounted".to_owned(),
+                |path| format!("mounted at {}", path.display()),
+            ),
+            advice: cgroup.is_none().then_some("mount -t cgroup2 none /sys/fs/cgroup/unified"),
+        },
+    ]
+}
+
+/// The active mode of `none [integrity] confidentiality`.
+fn lockdown(modes: Option<String>) -> &'static str {
+    let Some(modes) = modes else {
+        return "not shown by this kernel (securityfs)";
+    };
+    match modes.split(['[', ']']).nth(1) {
+        Some("none") => "none: the kernel restricts nothing",
+        Some("integrity") => "integrity: some ways to attach may be refused",
+        Some("confidentiality") => "confidentiality: kernel programs may not read memory",
+        _ => "unknown",
+    }
+}
+
+fn hook(report: &mut String, reached: &Reached) {
+    let Reached { ladder, rung, refused } = reached;
+    line(report, ladder.hook.name(), ladder.purpose);
+    match rung {
+        Some(rung) => line(report, "", &format!("attached by {}", rung.attach)),
+        None => line(report, "", "not to be had here; this is what is lost"),
+    }
+    if let Some(rung) = rung.filter(|rung| !rung.lost.is_empty()) {
+        line(report, "", &format!("not seen this way: {}", rung.lost));
+    }
+    if let Some(rung) = rung.filter(|rung| !rung.cost.is_empty()) {
+        line(report, "", &format!("cost: {}", rung.cost));
+    }
+    for (rung, why) in refused {
+        line(report, "", &format!("refused: {} ({why})", rung.attach));
+    }
+    report.push('\n');
+}
+
+fn line(report: &mut String, name: &str, text: &str) {
+    let _ = writeln!(report, "{name:<16}{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_active_lockdown_mode_is_told() {
+        let mode = |text: &str| lockdown(Some(text.to_owned()));
+        assert!(mode("none [integrity] confidentiality").starts_with("integrity"));
+        assert!(mode("[none] integrity confidentiality").starts_with("none"));
+        assert_eq!(mode("?"), "unknown");
+        assert!(lockdown(None).starts_with("not shown"));
+    }
+
+    #[test]
+    fn every_fact_has_a_value() {
+        assert!(facts().iter().all(|fact| !fact.name.is_empty() && !fact.value.is_empty()));
+    }
 }

@@ -85,8 +85,8 @@ pub struct Accept {
     pub socket: Socket,
     /// Nanoseconds that the established connection waited for it.
     pub queued: Option<u64>,
-    /// The new descriptor.
-    pub fd: u32,
+    /// The new descriptor; unknown where the hook fires before it has a number.
+    pub fd: Option<u32>,
 }
 
 /// A hook, a record or a look-up that is missing: what, why, and how to mend it.

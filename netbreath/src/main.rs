@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
-use netbreath::cli::{Cli, Command, FormatName, TraceArgs};
+use netbreath::cli::{Cli, Command, DoctorArgs, FormatName, TraceArgs};
+use netbreath::doctor::Health;
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
 use netbreath::source::{Source, ebpf, replay};
 use netbreath::{command, doctor, host, plan};
@@ -16,7 +17,7 @@ use netbreath::{command, doctor, host, plan};
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Trace(args) => trace(&args),
-        Command::Doctor(args) => doctor::run(&args).map_err(Failure::from),
+        Command::Doctor(args) => doctor(&args),
     };
     result.unwrap_or_else(|Failure { code, error }| {
         // Why ignored: without a standard error, the exit code has to do.
@@ -55,7 +56,7 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
             return follow(&plan, replay::open(recording)?, out).await;
         }
         let source = ebpf::open(&plan.ask).map_err(|error| Failure {
-            code: if matches!(error, ebpf::Error::Privilege { .. }) { PRIVILEGE } else { WRONG },
+            code: if error.is_privilege() { PRIVILEGE } else { WRONG },
             error: error.into(),
         })?;
         follow(&plan, source, out).await
@@ -71,6 +72,16 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
         return Err(Failure { code, error });
     }
     Ok(ExitCode::from(outcome.code()))
+}
+
+fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
+    let (health, report) = if args.load_all { doctor::load_all() } else { doctor::examine() };
+    io::stdout().write_all(report.as_bytes()).context("cannot write the report")?;
+    Ok(ExitCode::from(match health {
+        Health::Works => 0,
+        Health::NoPrivilege => PRIVILEGE,
+        Health::Broken => WRONG,
+    }))
 }
 
 /// Standard output without the standard library's buffer, or the file asked for.

@@ -382,7 +382,9 @@ fn network(typed: &str) -> Result<Network, Error> {
         }
         Some(prefix) => match prefix.parse() {
             Ok(prefix) if prefix <= most => prefix,
-            _ => return Err(Error::Prefix { typed: typed.into(), family, most }),
+            _ => {
+                return Err(Error::Prefix { typed: typed.into(), family, most });
+            }
         },
     };
     Ok(match addr {

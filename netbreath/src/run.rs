@@ -302,7 +302,9 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
     /// Whether a command gets the signal and its end is to be waited for. Ctrl-C at
     /// a terminal reaches the command without us.
     fn passed_on(&self, signal: Signal) -> bool {
-        let Some(command) = &self.command else { return false };
+        let Some(command) = &self.command else {
+            return false;
+        };
         if signal == Signal::Terminate {
             command.terminate();
         }

@@ -42,8 +42,8 @@ pub struct Line {
     in_state_ns: Option<Option<u64>>,
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
     queued_ns: Option<Option<u64>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fd: Option<u32>,
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    fd: Option<Option<u32>>,
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
     owner: Option<Option<OwnerLine>>,
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
@@ -120,7 +120,7 @@ impl Line {
         match &event.body {
             Body::Seed(seed) => {
                 line.state = Some(StateName(seed.state));
-                line.fd = Some(seed.fd);
+                line.fd = Some(Some(seed.fd));
             }
             Body::State(state) => {
                 line.old = Some(StateName(state.old));
@@ -180,12 +180,12 @@ impl Line {
                     Named::Seed => Body::Seed(Seed {
                         socket,
                         state: self.state.ok_or(need("state"))?.0,
-                        fd: self.fd.ok_or(need("fd"))?,
+                        fd: self.fd.flatten().ok_or(need("fd"))?,
                     }),
                     Named::Accept => Body::Accept(Accept {
                         socket,
                         queued: self.queued_ns.flatten(),
-                        fd: self.fd.ok_or(need("fd"))?,
+                        fd: self.fd.flatten(),
                     }),
                     _ => Body::State(State {
                         socket,
@@ -460,7 +460,9 @@ mod tests {
 
     #[test]
     fn null_is_unknown_and_a_missing_key_is_an_error() {
-        assert!(json(&read(&json(&state()).replace("31000", "null"))).contains("\"in_state_ns\":null"));
+        assert!(
+            json(&read(&json(&state()).replace("31000", "null"))).contains("\"in_state_ns\":null")
+        );
         let line = serde_json::from_str::<Line>(r#"{"at":1,"event":"state","via":"kernel"}"#);
         let error = line.unwrap().event(0).unwrap_err().to_string();
         assert_eq!(error, "an event of kind \"state\" needs the key \"socket\"");

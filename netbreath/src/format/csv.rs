@@ -62,7 +62,7 @@ impl<R> Format<R> for Csv<R> {
             out.push(b',');
         }
         self.value.clear();
-        put_gap(&mut self.value, gap, true);
+        put_gap(&mut self.value, gap, true, true);
         put_quoted(out, &self.value);
         out.push(b'\n');
     }
@@ -76,7 +76,7 @@ impl<R> Format<R> for Csv<R> {
 
 fn put_value(out: &mut Vec<u8>, cell: Cell<'_>, boot: i64) {
     match cell {
-        Cell::Absent | Cell::Unknown => {}
+        Cell::Absent | Cell::Unknown | Cell::Accepted { fd: None } => {}
         Cell::Time(at) => put(out, format_args!("{}", boot.saturating_add_unsigned(at))),
         Cell::Duration(number) | Cell::Number(number) | Cell::Id(number) => {
             put(out, format_args!("{number}"));
@@ -89,7 +89,7 @@ fn put_value(out: &mut Vec<u8>, cell: Cell<'_>, boot: i64) {
         // These say for people what fields say for programs.
         Cell::Process { pid, .. } => put(out, format_args!("{pid}")),
         Cell::Transition { new, .. } => out.extend_from_slice(new.name().as_bytes()),
-        Cell::Accepted { fd } => put(out, format_args!("{fd}")),
+        Cell::Accepted { fd: Some(fd) } => put(out, format_args!("{fd}")),
     }
 }
 

@@ -104,7 +104,9 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
     }
     put_key(out, first, key);
     match cell {
-        Cell::Absent | Cell::Unknown => out.extend_from_slice(b"null"),
+        Cell::Absent | Cell::Unknown | Cell::Accepted { fd: None } => {
+            out.extend_from_slice(b"null");
+        }
         Cell::Time(at) => put(out, format_args!("{}", boot.saturating_add_unsigned(at))),
         Cell::Duration(number) | Cell::Number(number) => put(out, format_args!("{number}")),
         Cell::Flag(flag) => put(out, format_args!("{flag}")),
@@ -116,7 +118,7 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
         // These say for people what fields say for programs.
         Cell::Process { pid, .. } => put(out, format_args!("{pid}")),
         Cell::Transition { new, .. } => put_json(out, &new.name()),
-        Cell::Accepted { fd } => put(out, format_args!("{fd}")),
+        Cell::Accepted { fd: Some(fd) } => put(out, format_args!("{fd}")),
     }
     true
 }

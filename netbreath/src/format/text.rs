@@ -154,7 +154,9 @@ impl<R> Format<R> for Text<R> {
         let ink = if self.style.colour { Ink::Warn } else { Ink::Plain };
         out.extend_from_slice(ink.begin());
         out.extend_from_slice(b"! gap: ");
-        put_gap(out, gap, self.style.unicode);
+        // What the kernel answered to a hook that cannot be had is for `doctor`, and
+        // for the formats for programs.
+        put_gap(out, gap, gap.count > 0, self.style.unicode);
         out.extend_from_slice(ink.end());
         out.push(b'\n');
     }
@@ -167,10 +169,10 @@ impl<R> Format<R> for Text<R> {
     fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
-/// `what (why); mend`.
-pub fn put_gap(out: &mut Vec<u8>, gap: &Gap, unicode: bool) {
+/// `what (why); mend`, the why only if asked for.
+pub fn put_gap(out: &mut Vec<u8>, gap: &Gap, why: bool, unicode: bool) {
     put_name(out, gap.what.as_bytes(), unicode);
-    if !gap.why.is_empty() {
+    if why && !gap.why.is_empty() {
         out.extend_from_slice(b" (");
         put_name(out, gap.why.as_bytes(), unicode);
         out.push(b')');
@@ -200,7 +202,8 @@ fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {
             let arrow = if unicode { "→" } else { "->" };
             put(out, format_args!("{} {arrow} {}", old.name(), new.name()));
         }
-        Cell::Accepted { fd } => put(out, format_args!("accept() fd {fd}")),
+        Cell::Accepted { fd: Some(fd) } => put(out, format_args!("accept() fd {fd}")),
+        Cell::Accepted { fd: None } => put(out, format_args!("accept()")),
     }
 }
 
@@ -244,7 +247,9 @@ fn put_endpoint(
         Some(names) if !endpoint.addr.is_unspecified() => names.name(endpoint.addr),
         _ => None,
     };
-    let Some(name) = name else { return put(out, format_args!("{endpoint}")) };
+    let Some(name) = name else {
+        return put(out, format_args!("{endpoint}"));
+    };
     let room = room.saturating_sub(":65535".len());
     let cut = if unicode { "…" } else { ".." };
     // Host names are ASCII, but for what a hosts file or a liar may hold.

@@ -120,7 +120,9 @@ pub fn caller() -> io::Result<Option<Caller>> {
         return Ok(None);
     }
     let id = |name| env::var(name).ok().and_then(|id| id.parse::<u32>().ok());
-    let Some(uid) = id("SUDO_UID").filter(|uid| *uid != 0) else { return Ok(None) };
+    let Some(uid) = id("SUDO_UID").filter(|uid| *uid != 0) else {
+        return Ok(None);
+    };
     let user = passwd(|entry, buffer, len, found| {
         // SAFETY: `passwd` passes pointers that are valid for the call.
         unsafe { libc::getpwuid_r(uid, entry, buffer, len, found) }

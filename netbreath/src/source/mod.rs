@@ -34,10 +34,7 @@ pub trait Source {
     /// Waits until there are events and appends them to `events`; appending none
     /// means that the stream has ended. Nothing is lost when the future is dropped
     /// while it waits.
-    fn next(
-        &mut self,
-        events: &mut Vec<Event>,
-    ) -> impl Future<Output = Result<(), Self::Error>>;
+    fn next(&mut self, events: &mut Vec<Event>) -> impl Future<Output = Result<(), Self::Error>>;
 
     /// Appends what had happened before this call and was not delivered yet, and
     /// the gaps that are only known at the end.

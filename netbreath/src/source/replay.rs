@@ -41,7 +41,9 @@ pub fn open(path: &Path) -> Result<Replay, Error> {
 
 impl Replay {
     fn line(&mut self) -> Result<Option<Event>, Error> {
-        let Some(text) = self.lines.next() else { return Ok(None) };
+        let Some(text) = self.lines.next() else {
+            return Ok(None);
+        };
         self.number += 1;
         let (path, number) = (&self.path, self.number);
         let text = text.map_err(|source| Error::Read { path: path.clone(), source })?;

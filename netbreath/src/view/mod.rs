@@ -80,9 +80,9 @@ pub enum Cell<'a> {
         old: TcpState,
         new: TcpState,
     },
-    /// accept() returned this descriptor.
+    /// accept() returned this descriptor; unknown if the hook came before it.
     Accepted {
-        fd: u32,
+        fd: Option<u32>,
     },
 }
 

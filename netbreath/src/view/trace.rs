@@ -96,7 +96,8 @@ const QUEUED: Field<Event> = field("queued_ns", |event| match &event.body {
     _ => Cell::Absent,
 });
 const FD: Field<Event> = field("fd", |event| match &event.body {
-    Body::Seed(Seed { fd, .. }) | Body::Accept(Accept { fd, .. }) => Cell::Number((*fd).into()),
+    Body::Seed(seed) => Cell::Number(seed.fd.into()),
+    Body::Accept(accept) => Cell::known(accept.fd, |fd| Cell::Number(fd.into())),
     _ => Cell::Absent,
 });
 const PID: Field<Event> =

@@ -81,7 +81,10 @@ pub fn events() -> Vec<Event> {
         (20_310, state(client(), SynSent, Established, Some(20_300_000))),
         (20_400, state(server(How::Inherited), Listen, SynRecv, None)),
         (20_431, state(server(How::Inherited), SynRecv, Established, Some(31_000))),
-        (20_500, Body::Accept(Accept { socket: server(How::Accept), queued: Some(69_000), fd: 7 })),
+        (
+            20_500,
+            Body::Accept(Accept { socket: server(How::Accept), queued: Some(69_000), fd: Some(7) }),
+        ),
         (30_000, gap("3 records were lost", None, 3)),
         (1_220_310, state(client(), Established, FinWait1, Some(1_200_000_000))),
         (1_220_400, state(server(How::Accept), Established, CloseWait, Some(1_199_969_000))),

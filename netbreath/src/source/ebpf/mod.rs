@@ -1,44 +1,395 @@
-//! Events from kernel programs. Placeholder until the real one is merged.
+//! Events from kernel programs.
 
-use std::future::Future;
+use std::collections::HashMap as Table;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
-use super::{Ask, Source};
-use crate::event::Event;
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use aya::programs::Program;
+use netbreath_common::hook::Hook;
+use netbreath_common::miss::{self, Miss};
+use netbreath_common::record::{self, Seed};
+use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(
-        "this process lacks CAP_BPF and CAP_PERFMON, which loading programs into the kernel \
-         needs; run it as root: sudo netbreath trace"
-    )]
-    Privilege,
-    #[error("the source of kernel events is not wired yet")]
-    NotWired,
+use super::{Ask, Source, gap};
+use crate::event::{Body, Event, Gap, Via};
+
+mod btf;
+mod decode;
+mod hooks;
+mod load;
+
+pub use load::{Reached, Verdict, cgroup_root, missing_privilege};
+
+/// How often the ring is drained while there is work. A lone event does not wait so
+/// long: it wakes the reader itself.
+const DRAIN_EVERY: Duration = Duration::from_millis(4);
+
+/// Records of several CPUs can lie in the ring in another order than they happened,
+/// for as long as a program takes from its clock to its record. Younger ones than
+/// this are held back and sorted with those that follow.
+const WATERMARK: Duration = Duration::from_micros(200);
+
+/// How often counters and clock are looked at while there is work.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// Hooks in the kernel, and the reader of what they tell.
+pub struct Ebpf {
+    /// Keeps the programs attached.
+    object: aya::Ebpf,
+    reached: Vec<Reached>,
+    ring: AsyncFd<RingBuf<MapData>>,
+    armed: Array<MapData, u32>,
+    misses: PerCpuArray<MapData, u64>,
+    decoder: decode::Decoder,
+    /// Decoded and in order, but younger than the watermark.
+    held: Vec<Event>,
+    /// To be delivered before anything else.
+    first: Vec<Event>,
+    /// When the ring is drained next; nothing if the reader is idle.
+    drain_at: Option<Instant>,
+    check_at: Instant,
+    /// Wall-clock time of boot, as last told.
+    boot: i64,
+    counted: Table<(Hook, Miss), u64>,
+    skipped: u64,
+    lost: u64,
 }
 
-pub struct Ebpf;
+/// Why the kernel programs give no events.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Load(#[from] load::Error),
+    #[error("cannot use the map {map}: {source}")]
+    Map { map: &'static str, source: Box<MapError> },
+    #[error("cannot wait for the ring: {source}")]
+    Ring { source: std::io::Error },
+    #[error("cannot read the sockets that are open already: {source}")]
+    Seed { source: std::io::Error },
+    #[error("cannot follow the process {pid}: {source}")]
+    Follow { pid: u32, source: Box<MapError> },
+    #[error("the kernel programs and this reader disagree: {source}")]
+    Decode { source: decode::Error },
+}
 
-pub fn open(_ask: &Ask) -> Result<Ebpf, Error> {
-    // SAFETY: geteuid has no preconditions.
-    if unsafe { libc::geteuid() } != 0 { Err(Error::Privilege) } else { Err(Error::NotWired) }
+impl Error {
+    /// Only a privilege is missing.
+    pub const fn is_privilege(&self) -> bool {
+        matches!(self, Error::Load(load::Error::Privilege { .. }))
+    }
+}
+
+/// Attaches the hooks and takes stock of the sockets that exist. When this returns,
+/// nothing that happens is missed but what a gap tells.
+pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
+    let load::Loaded { mut object, reached } = load::load(ask)?;
+    let ring = RingBuf::try_from(take(&mut object, "RING")?).map_err(failed("RING"))?;
+    // SAFETY: the ring keeps its descriptor open, and the same, until it is dropped.
+    let ring = unsafe { AsyncFd::register_with_interest(ring, tokio::io::Interest::READABLE) }
+        .map_err(|error| Error::Ring { source: error.into_parts().1 })?;
+    let armed = Array::try_from(take(&mut object, "ARMED")?).map_err(failed("ARMED"))?;
+    let misses = PerCpuArray::try_from(take(&mut object, "MISSES")?).map_err(failed("MISSES"))?;
+    let now = Instant::now();
+    let mut source = Ebpf {
+        object,
+        reached,
+        ring,
+        armed,
+        misses,
+        decoder: decode::Decoder::new(load::cgroup_root(), ask.owner_from_cpu),
+        held: Vec::new(),
+        first: Vec::new(),
+        drain_at: Some(now),
+        check_at: now + CHECK_EVERY,
+        boot: boot(),
+        counted: Table::new(),
+        skipped: 0,
+        lost: 0,
+    };
+    source.begin()?;
+    Ok(source)
+}
+
+/// Attaches the hooks, looks how far each came, and detaches them.
+pub fn examine(ask: &Ask) -> Result<Vec<Reached>, Error> {
+    Ok(load::load(ask)?.reached)
+}
+
+/// Loads every program on its own.
+pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
+    Ok(load::load_all(ask)?)
+}
+
+fn take(object: &mut aya::Ebpf, map: &'static str) -> Result<aya::maps::Map, Error> {
+    object
+        .take_map(map)
+        .ok_or_else(|| MapError::InvalidName { name: map.to_owned() })
+        .map_err(failed(map))
+}
+
+fn failed(map: &'static str) -> impl Fn(MapError) -> Error {
+    move |source| Error::Map { map, source: Box::new(source) }
 }
 
 impl Source for Ebpf {
     type Error = Error;
 
-    fn next(&mut self, _: &mut Vec<Event>) -> impl Future<Output = Result<(), Error>> {
-        std::future::ready(Err(Error::NotWired))
+    async fn next(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
+        loop {
+            if !self.first.is_empty() {
+                events.append(&mut self.first);
+                return Ok(());
+            }
+            let Some(drain_at) = self.drain_at else {
+                self.wait().await?;
+                self.drain_at = Some(Instant::now());
+                continue;
+            };
+            tokio::time::sleep_until(drain_at).await;
+            let drained = self.drain()?;
+            self.release(events, Some(WATERMARK));
+            if drained {
+                self.drain_at = Some(Instant::now() + DRAIN_EVERY);
+            } else if !self.held.is_empty() {
+                self.drain_at = Some(Instant::now() + WATERMARK);
+            } else {
+                self.drain_at = self.rest()?;
+            }
+            self.check(events)?;
+            if !events.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
-    fn finish(&mut self, _: &mut Vec<Event>) -> Result<(), Error> {
-        Err(Error::NotWired)
+    fn finish(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
+        events.append(&mut self.first);
+        self.drain()?;
+        self.release(events, None);
+        self.count_misses(events)?;
+        self.count_skipped(events);
+        Ok(())
     }
 
-    fn follow(&mut self, _: u32) -> Result<(), Error> {
-        Err(Error::NotWired)
+    fn follow(&mut self, pid: u32) -> Result<(), Error> {
+        let failed = |source| Error::Follow { pid, source: Box::new(source) };
+        let map = load::named(&mut self.object, "PIDS")?;
+        let mut pids: HashMap<_, u32, u64> = HashMap::try_from(map).map_err(failed)?;
+        // Its start is not compared: the caller holds the process.
+        pids.insert(pid, 0, 0).map_err(failed)
     }
 
     fn lost(&self) -> u64 {
-        0
+        self.lost
     }
+}
+
+impl Ebpf {
+    /// What a recording starts with: the clock, the gaps, the sockets that exist.
+    fn begin(&mut self) -> Result<(), Error> {
+        let at = boot_time();
+        self.first.push(Event { at, via: Via::Timer, body: Body::Clock { boot: self.boot } });
+        for gap in self.reached.iter().filter_map(Reached::gap) {
+            self.first.push(Event { at, via: Via::Kernel, body: Body::Gap(gap) });
+        }
+        self.seed()
+    }
+
+    /// Reads the pass over the open sockets.
+    fn seed(&mut self) -> Result<(), Error> {
+        let seed_rung = self
+            .reached
+            .iter()
+            .find(|reached| reached.ladder.hook == Hook::Seed)
+            .and_then(|reached| reached.rung);
+        let Some(rung) = seed_rung else { return Ok(()) };
+        let Some(Program::Iter(program)) = self.object.program_mut(rung.program) else {
+            return Ok(());
+        };
+        let io = |error: &dyn std::fmt::Display| Error::Seed {
+            source: std::io::Error::other(error.to_string()),
+        };
+        let link = program.attach().map_err(|error| io(&error))?;
+        let link = program.take_link(link).map_err(|error| io(&error))?;
+        let mut file = link.into_file().map_err(|error| io(&error))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|source| Error::Seed { source })?;
+        for bytes in bytes.chunks(size_of::<Seed>()) {
+            let event = self.decoder.event(bytes).map_err(|source| Error::Decode { source })?;
+            self.first.push(event);
+        }
+        Ok(())
+    }
+
+    /// Decodes what is in the ring into `held`. Whether there was anything.
+    fn drain(&mut self) -> Result<bool, Error> {
+        let Ebpf { ring, decoder, held, .. } = self;
+        let (mut any, mut missed) = (false, None);
+        let mut sorted = true;
+        let mut last = held.last().map_or(0, |event| event.at);
+        while let Some(bytes) = ring.get_mut().next() {
+            any = true;
+            if let Some(header) = record::header(&bytes)
+                && header.lost + header.missed > 0
+            {
+                missed = missed.or(Some(held.len()));
+            }
+            let event = decoder.event(&bytes).map_err(|source| Error::Decode { source })?;
+            sorted &= last <= event.at;
+            last = event.at;
+            held.push(event);
+        }
+        if let Some(place) = missed {
+            // The gap stands before the first record that tells of it.
+            let mut gaps = Vec::new();
+            self.count_misses(&mut gaps)?;
+            let at = self.held.get(place).map_or_else(boot_time, |event| event.at);
+            for gap in gaps.into_iter().rev() {
+                self.held.insert(place, Event { at, ..gap });
+            }
+        }
+        if !sorted {
+            // Stable: events of one socket keep the ring's order.
+            self.held.sort_by_key(|event| event.at);
+        }
+        Ok(any)
+    }
+
+    /// Hands out what is older than the watermark, or everything.
+    fn release(&mut self, events: &mut Vec<Event>, watermark: Option<Duration>) {
+        let until = match watermark {
+            Some(watermark) => boot_time().saturating_sub(watermark.as_nanos() as u64),
+            None => u64::MAX,
+        };
+        let ready = self.held.partition_point(|event| event.at <= until);
+        events.extend(self.held.drain(..ready));
+    }
+
+    /// Goes to rest, unless there is something in the ring after all: says when to
+    /// drain next, or that a record will wake us.
+    fn rest(&mut self) -> Result<Option<Instant>, Error> {
+        self.armed.set(0, 1, 0).map_err(failed("ARMED"))?;
+        let came = self.drain()?;
+        Ok(came.then(Instant::now))
+    }
+
+    /// Sleeps until a record wakes us.
+    async fn wait(&mut self) -> Result<(), Error> {
+        let mut guard = self.ring.readable().await.map_err(|source| Error::Ring { source })?;
+        guard.clear_ready();
+        Ok(())
+    }
+
+    /// From time to time while there is work: counters that no record tells of, and
+    /// steps of the wall clock.
+    fn check(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
+        let now = Instant::now();
+        if now < self.check_at {
+            return Ok(());
+        }
+        self.check_at = now + CHECK_EVERY;
+        self.count_skipped(events);
+        /// Smaller steps are the clock's discipline, not news.
+        const STEP: u64 = 1_000_000;
+        let boot = boot();
+        if boot.abs_diff(self.boot) > STEP {
+            self.boot = boot;
+            events.push(Event { at: boot_time(), via: Via::Timer, body: Body::Clock { boot } });
+        }
+        Ok(())
+    }
+
+    /// Appends a gap for each kind of miss that has come since the last call.
+    fn count_misses(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
+        for hook in Hook::ALL {
+            for miss in Miss::ALL {
+                let per_cpu =
+                    self.misses.get(&miss::counter(hook, miss), 0).map_err(failed("MISSES"))?;
+                let total: u64 = per_cpu.iter().sum();
+                let counted = self.counted.entry((hook, miss)).or_insert(0);
+                let count = total - *counted;
+                *counted = total;
+                if count > 0 {
+                    self.lost += count;
+                    events.push(here(gap::missed(hook, miss, count)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a gap if the kernel has skipped programs since the last call: it runs
+    /// none while the same program already runs on that CPU.
+    fn count_skipped(&mut self, events: &mut Vec<Event>) {
+        let total: u64 = self
+            .reached
+            .iter()
+            .filter_map(|reached| self.object.program(reached.rung?.program))
+            .filter_map(|program| recursion_misses(program.fd().ok()?.as_fd().as_raw_fd()))
+            .sum();
+        let count = total.saturating_sub(self.skipped);
+        self.skipped = total;
+        if count > 0 {
+            self.lost += count;
+            events.push(here(Gap {
+                what: format!("{count} times, the kernel skipped a hook"),
+                why: "an interrupt came while the same hook ran on that CPU".to_owned(),
+                mend: "none: the events are lost; what follows them is right".to_owned(),
+                hook: None,
+                count,
+            }));
+        }
+    }
+}
+
+fn here(gap: Gap) -> Event {
+    Event { at: boot_time(), via: Via::Kernel, body: Body::Gap(gap) }
+}
+
+/// Nanoseconds since boot.
+fn boot_time() -> u64 {
+    clock(libc::CLOCK_BOOTTIME) as u64
+}
+
+/// Wall-clock time of boot, nanoseconds since the epoch.
+fn boot() -> i64 {
+    clock(libc::CLOCK_REALTIME) - clock(libc::CLOCK_BOOTTIME)
+}
+
+fn clock(id: libc::clockid_t) -> i64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes one timespec; cannot fail for these clocks.
+    unsafe { libc::clock_gettime(id, &raw mut time) };
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
+/// How often the kernel skipped a program, from `struct bpf_prog_info`.
+fn recursion_misses(fd: std::os::fd::RawFd) -> Option<u64> {
+    use aya_obj::generated::{bpf_cmd, bpf_prog_info};
+    #[repr(C)]
+    struct Attributes {
+        fd: u32,
+        len: u32,
+        info: u64,
+    }
+    // SAFETY: all bytes zero is a valid value of a structure of integers.
+    let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
+    let attributes = Attributes {
+        fd: fd as u32,
+        len: size_of::<bpf_prog_info>() as u32,
+        info: (&raw mut info) as u64,
+    };
+    // SAFETY: the kernel writes no more than `len` bytes to `info`.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            bpf_cmd::BPF_OBJ_GET_INFO_BY_FD as libc::c_long,
+            &raw const attributes,
+            size_of::<Attributes>(),
+        )
+    };
+    (done == 0).then_some(info.recursion_misses)
 }

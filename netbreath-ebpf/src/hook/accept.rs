@@ -1,0 +1,105 @@
+//! A process takes a connection from a listener's queue.
+//!
+//! Attach points, best first: the return of `struct sock *inet_csk_accept(struct
+//! sock *sk, …)`, by fexit (its arguments differ between kernels: two programs) or
+//! kretprobe; the exits of the system calls `accept` and `accept4`.
+
+use aya_ebpf::helpers::bpf_get_current_task;
+use aya_ebpf::macros::{fexit, kretprobe, tracepoint};
+use aya_ebpf::programs::{FExitContext, RetProbeContext, TracePointContext};
+use core::ffi::c_void;
+use netbreath_common::config::emit as kinds;
+use netbreath_common::hook::Hook;
+use netbreath_common::miss::Miss;
+use netbreath_common::record::{Accept, How, Kind};
+
+use super::sock_state;
+use crate::filter::Verdict;
+use crate::kernel::{Kernel, Untyped};
+use crate::slot::ACCEPTABLE;
+use crate::{config, emit, slot, sock, task};
+
+/// No descriptor: the hook fires before the connection has one.
+const NO_FD: u32 = u32::MAX;
+
+/// `inet_csk_accept(sk, arg)`: 6.10 and newer.
+#[fexit(function = "inet_csk_accept")]
+fn nb_accept_fx2(ctx: FExitContext) -> i32 {
+    returned(ctx.arg(2));
+    0
+}
+
+/// `inet_csk_accept(sk, flags, err, kern)`: older.
+#[fexit(function = "inet_csk_accept")]
+fn nb_accept_fx4(ctx: FExitContext) -> i32 {
+    returned(ctx.arg(4));
+    0
+}
+
+#[kretprobe(function = "inet_csk_accept")]
+fn nb_accept_krp(ctx: RetProbeContext) -> u32 {
+    returned(ctx.ret());
+    0
+}
+
+#[tracepoint]
+fn nb_accept_sys(ctx: TracePointContext) -> u32 {
+    // events/syscalls/sys_exit_accept/format: __syscall_nr, ret.
+    let Ok(fd) = (unsafe { ctx.read_at::<i64>(16) }) else {
+        return 0;
+    };
+    if fd >= 0 {
+        let task = Untyped::new(unsafe { bpf_get_current_task() } as *const c_void);
+        if let Some(sk) = sock::from_fd(task, fd as u32) {
+            accept(sk, fd as u32);
+        }
+    }
+    0
+}
+
+#[inline(always)]
+fn returned(sk: *const c_void) {
+    if !sk.is_null() {
+        accept(Untyped::new(sk), NO_FD);
+    }
+}
+
+#[inline(always)]
+fn accept(sk: Untyped, fd: u32) {
+    if !sock::is_inet(sk) {
+        return;
+    }
+    let at = emit::now();
+    let slot = match slot::accepted(sk.addr()) {
+        Some(slot) => slot,
+        None => {
+            // Established before netbreath started.
+            if sk.load(config::SOCK_COOKIE()).unwrap_or(0u64) == 0 {
+                emit::missed(Hook::Accept, Miss::Unreadable);
+                return;
+            }
+            let Some(slot) = slot::open(sk, Hook::Accept) else {
+                return;
+            };
+            sock::describe(sk, &mut slot.socket, at);
+            sock::read_flow(sk, &mut slot.socket.flow);
+            slot
+        }
+    };
+    slot.flags &= !ACCEPTABLE;
+    slot::own(slot, task::owner::<Untyped>(How::Accept));
+    if sock_state::settle(sk, slot, Hook::Accept) != Verdict::Keep || !config::emits(kinds::ACCEPT)
+    {
+        return;
+    }
+    let queued = if slot.established == 0 { 0 } else { at - slot.established };
+    emit::record::<Accept>(Hook::Accept, Kind::Accept, at, |record| {
+        let record = record.as_mut_ptr();
+        unsafe {
+            (&raw mut (*record).socket).write(slot.socket);
+            (&raw mut (*record).queued).write(queued);
+            (&raw mut (*record).fd).write(fd);
+            (&raw mut (*record).zero).write(0);
+        }
+    });
+}

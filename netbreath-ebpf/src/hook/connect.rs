@@ -1,0 +1,78 @@
+//! The moment when an active open has chosen its local port: the SYN is about to
+//! go out. Sends the transition to SYN_SENT that waited for the port.
+//!
+//! Attach points, best first: the function `int tcp_connect(struct sock *sk)`, by
+//! fentry or kprobe; the callback `BPF_SOCK_OPS_TCP_CONNECT_CB`, which it makes.
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::{BPF_SOCK_OPS_TCP_CONNECT_CB, bpf_sock_ops};
+use aya_ebpf::macros::{fentry, kprobe, sock_ops};
+use aya_ebpf::programs::{FEntryContext, ProbeContext, SockOpsContext};
+use core::ffi::c_void;
+use netbreath_common::hook::Hook;
+
+use super::sock_state;
+use crate::kernel::{Kernel, Typed, Untyped};
+use crate::{config, slot};
+
+#[fentry(function = "tcp_connect")]
+fn nb_connect_fe(ctx: FEntryContext) -> i32 {
+    let sk = Typed::new(ctx.arg(0));
+    connect(sk, sk.load(config::SOCK_NUM()).unwrap_or(0));
+    0
+}
+
+#[kprobe(function = "tcp_connect")]
+fn nb_connect_kp(ctx: ProbeContext) -> u32 {
+    if let Some(sk) = ctx.arg::<*const c_void>(0) {
+        let sk = Untyped::new(sk);
+        connect(sk, sk.load(config::SOCK_NUM()).unwrap_or(0));
+    }
+    0
+}
+
+#[sock_ops]
+fn nb_connect_ops(ctx: SockOpsContext) -> u32 {
+    if ctx.op() == BPF_SOCK_OPS_TCP_CONNECT_CB {
+        let ops: *mut bpf_sock_ops = ctx.as_ptr().cast();
+        let sk = unsafe { (*ops).__bindgen_anon_2.sk };
+        if !sk.is_null() {
+            connect(Callback::new(sk.cast_const().cast()), ctx.local_port() as u16);
+        }
+    }
+    1
+}
+
+/// The socket of a callback: the verifier knows that it is a socket, so its storage
+/// can be had, but not the kernel's layout of it.
+#[derive(Clone, Copy)]
+struct Callback(*const c_void);
+
+impl Kernel for Callback {
+    const STORES: bool = true;
+
+    #[inline(always)]
+    fn new(ptr: *const c_void) -> Self {
+        Callback(ptr)
+    }
+
+    #[inline(always)]
+    fn ptr(self) -> *const c_void {
+        self.0
+    }
+
+    #[inline(always)]
+    fn load<T: Copy>(self, offset: u32) -> Option<T> {
+        Untyped::new(self.0).load(offset)
+    }
+}
+
+#[inline(always)]
+fn connect<K: Kernel>(sk: K, port: u16) {
+    let Some(slot) = slot::find(sk) else { return };
+    if slot.pendings == 0 {
+        return;
+    }
+    slot.socket.flow.sport = port;
+    sock_state::settle(sk, slot, Hook::Connect);
+}

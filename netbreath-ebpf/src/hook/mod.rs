@@ -1,0 +1,8 @@
+//! The hooks: one file an attach point.
+
+mod accept;
+mod connect;
+mod destroy;
+mod process;
+mod seed;
+mod sock_state;

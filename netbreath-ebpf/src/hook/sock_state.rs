@@ -1,0 +1,207 @@
+//! State transitions of TCP sockets (and of the protocols that share its states).
+//!
+//! Attach points, best first: the tracepoint `inet_sock_set_state(const struct sock
+//! *sk, const int oldstate, const int newstate)` by BTF, raw, or through perf; the
+//! function `void tcp_set_state(struct sock *sk, int state)`, which is not called
+//! for LISTEN nor for a child's SYN_RECV.
+
+use aya_ebpf::macros::{btf_tracepoint, kprobe, raw_tracepoint, tracepoint};
+use aya_ebpf::programs::{
+    BtfTracePointContext, ProbeContext, RawTracePointContext, TracePointContext,
+};
+use core::ffi::c_void;
+use netbreath_common::config::emit as kinds;
+use netbreath_common::hook::Hook;
+use netbreath_common::miss::Miss;
+use netbreath_common::record::{How, Kind, State};
+use netbreath_common::tcp::TcpState;
+
+use crate::filter::Verdict;
+use crate::kernel::{Kernel, Typed, Untyped};
+use crate::slot::{PENDINGS, Pending, Slot};
+use crate::sock::Sock;
+use crate::task::Current;
+use crate::{config, emit, filter, slot, sock, task};
+
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn nb_state_btf(ctx: BtfTracePointContext) -> i32 {
+    sock_state::<Typed>(Typed::new(ctx.arg(0)), ctx.arg(1), ctx.arg(2));
+    0
+}
+
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+fn nb_state_raw(ctx: RawTracePointContext) -> i32 {
+    let sk: *const c_void = ctx.arg(0);
+    sock_state::<Untyped>(Untyped::new(sk), ctx.arg(1), ctx.arg(2));
+    0
+}
+
+#[tracepoint(category = "sock", name = "inet_sock_set_state")]
+fn nb_state_tp(ctx: TracePointContext) -> u32 {
+    // events/sock/inet_sock_set_state/format: skaddr, oldstate, newstate.
+    let (Ok(sk), Ok(old), Ok(new)) = (unsafe {
+        (ctx.read_at::<*const c_void>(8), ctx.read_at::<i32>(16), ctx.read_at::<i32>(20))
+    }) else {
+        emit::missed(Hook::SockState, Miss::Unreadable);
+        return 0;
+    };
+    sock_state::<Untyped>(Untyped::new(sk), old, new);
+    0
+}
+
+#[kprobe(function = "tcp_set_state")]
+fn nb_state_kp(ctx: ProbeContext) -> u32 {
+    let (Some(sk), Some(new)) = (ctx.arg::<*const c_void>(0), ctx.arg::<i32>(1)) else {
+        return 0;
+    };
+    let sk = Untyped::new(sk);
+    sock_state::<Untyped>(sk, sock::state(sk).into(), new);
+    0
+}
+
+#[inline(always)]
+fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
+    const CLOSE: i32 = TcpState::Close as i32;
+    const LISTEN: i32 = TcpState::Listen as i32;
+    const SYN_SENT: i32 = TcpState::SynSent as i32;
+    const SYN_RECV: i32 = TcpState::SynRecv as i32;
+    const ESTABLISHED: i32 = TcpState::Established as i32;
+
+    let at = emit::now();
+    // Two ways begin in a system call of the owner; a third in an interrupt, on
+    // behalf of whoever accepts the connection later.
+    let begun = match (old, new) {
+        (CLOSE, SYN_SENT) => Some(How::Connect),
+        (CLOSE, LISTEN) => Some(How::Listen),
+        (LISTEN, SYN_RECV) => Some(How::Inherited),
+        _ => None,
+    };
+    let found = match begun {
+        Some(How::Inherited) => slot::open_child(sk, Hook::SockState),
+        Some(_) => slot::open(sk, Hook::SockState),
+        None => match slot::find(sk) {
+            // Older than netbreath, and no seed told of it.
+            None => slot::open(sk, Hook::SockState).map(|slot| {
+                sock::describe(sk, &mut slot.socket, at);
+                slot
+            }),
+            found => found,
+        },
+    };
+    let Some(slot) = found else { return };
+
+    if let Some(how) = begun {
+        sock::describe(sk, &mut slot.socket, at);
+        slot.socket.born = 1;
+        match how {
+            How::Inherited if slot.socket.owner.pid == 0 => {}
+            How::Inherited => {
+                let mut owner = slot.socket.owner;
+                owner.how = How::Inherited as u8;
+                slot::own(slot, owner);
+            }
+            how => slot::own(slot, task::owner::<K>(how)),
+        }
+    }
+    if new != CLOSE || slot.socket.flow.sport == 0 {
+        sock::read_flow(sk, &mut slot.socket.flow);
+    }
+
+    let in_state = if slot.since == 0 { 0 } else { at - slot.since };
+    slot.since = at;
+    if new == ESTABLISHED {
+        slot.established = at;
+    }
+
+    let transition = Pending {
+        at,
+        in_state,
+        on_cpu: task::on_cpu(),
+        old: old as u8,
+        new: new as u8,
+        zero: [0; 2],
+    };
+    // The port of an active open is chosen after this; the connect hook tells it.
+    let verdict = if new == SYN_SENT && slot.socket.flow.sport == 0 && config::HAS_CONNECT() != 0 {
+        Verdict::Undecided
+    } else {
+        filter::judge(sk, slot, new == CLOSE)
+    };
+    let wanted = wanted(old, new);
+    match verdict {
+        Verdict::Keep => {
+            flush(slot, Hook::SockState);
+            if wanted {
+                send(slot, &transition, Hook::SockState);
+            }
+        }
+        Verdict::Drop => slot.pendings = 0,
+        Verdict::Undecided if wanted => hold(slot, transition),
+        Verdict::Undecided => {}
+    }
+    if new == CLOSE && config::HAS_DESTROY() == 0 {
+        slot::close(sk);
+    }
+}
+
+/// Whether the transition itself is asked for.
+#[inline(always)]
+fn wanted(old: i32, new: i32) -> bool {
+    let states = config::STATES();
+    config::emits(kinds::STATE)
+        && (states == 0 || states & (1 << (old & 31) | 1 << (new & 31)) != 0)
+}
+
+/// Keeps a transition until it is decided.
+#[inline(always)]
+fn hold(slot: &mut Slot, transition: Pending) {
+    let count = slot.pendings as usize;
+    if count < PENDINGS {
+        slot.pending[count] = transition;
+        slot.pendings = count as u32 + 1;
+    } else {
+        emit::missed(Hook::SockState, Miss::PendingFull);
+    }
+}
+
+/// Judges a socket anew, since more is known of it, and sends or drops what waited.
+#[inline(always)]
+pub fn settle<K: Kernel>(sk: K, slot: &mut Slot, hook: Hook) -> Verdict {
+    let verdict = filter::judge(sk, slot, false);
+    match verdict {
+        Verdict::Keep => flush(slot, hook),
+        Verdict::Drop => slot.pendings = 0,
+        Verdict::Undecided => {}
+    }
+    verdict
+}
+
+/// Sends what waited.
+#[inline(always)]
+fn flush(slot: &mut Slot, hook: Hook) {
+    if slot.pendings == 0 {
+        return;
+    }
+    for i in 0..PENDINGS {
+        if i < slot.pendings as usize {
+            let transition = slot.pending[i];
+            send(slot, &transition, hook);
+        }
+    }
+    slot.pendings = 0;
+}
+
+#[inline(always)]
+fn send(slot: &Slot, transition: &Pending, hook: Hook) {
+    emit::record::<State>(hook, Kind::State, transition.at, |record| {
+        let record = record.as_mut_ptr();
+        unsafe {
+            (&raw mut (*record).socket).write(slot.socket);
+            (&raw mut (*record).in_state).write(transition.in_state);
+            (&raw mut (*record).on_cpu).write(transition.on_cpu);
+            (&raw mut (*record).old).write(transition.old);
+            (&raw mut (*record).new).write(transition.new);
+            (&raw mut (*record).zero).write([0; 2]);
+        }
+    });
+}

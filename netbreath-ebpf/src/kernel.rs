@@ -1,0 +1,78 @@
+//! Reading kernel memory, by one of two ways.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::bpf_probe_read_kernel;
+
+/// A pointer to a kernel structure.
+pub trait Kernel: Copy {
+    /// Whether notes can be kept on a socket that is given by such a pointer.
+    const STORES: bool;
+
+    fn new(ptr: *const c_void) -> Self;
+
+    fn ptr(self) -> *const c_void;
+
+    /// The `T` at `offset`, or nothing if it cannot be read.
+    fn load<T: Copy>(self, offset: u32) -> Option<T>;
+
+    /// The pointer at `offset`.
+    #[inline(always)]
+    fn follow(self, offset: u32) -> Option<Self> {
+        self.load::<*const c_void>(offset).map(Self::new)
+    }
+
+    #[inline(always)]
+    fn addr(self) -> u64 {
+        self.ptr() as u64
+    }
+}
+
+/// A pointer whose type the verifier knows. Loads are plain instructions, checked
+/// against the kernel's BTF when the program is loaded; one through a bad pointer
+/// reads 0.
+#[derive(Clone, Copy)]
+pub struct Typed(*const c_void);
+
+impl Kernel for Typed {
+    const STORES: bool = true;
+
+    #[inline(always)]
+    fn new(ptr: *const c_void) -> Self {
+        Typed(ptr)
+    }
+
+    #[inline(always)]
+    fn ptr(self) -> *const c_void {
+        self.0
+    }
+
+    #[inline(always)]
+    fn load<T: Copy>(self, offset: u32) -> Option<T> {
+        // Volatile: loads must stay as wide as the members that they read.
+        Some(unsafe { self.0.byte_add(offset as usize).cast::<T>().read_volatile() })
+    }
+}
+
+/// A pointer that is just a number to the verifier: every load is a call.
+#[derive(Clone, Copy)]
+pub struct Untyped(*const c_void);
+
+impl Kernel for Untyped {
+    const STORES: bool = false;
+
+    #[inline(always)]
+    fn new(ptr: *const c_void) -> Self {
+        Untyped(ptr)
+    }
+
+    #[inline(always)]
+    fn ptr(self) -> *const c_void {
+        self.0
+    }
+
+    #[inline(always)]
+    fn load<T: Copy>(self, offset: u32) -> Option<T> {
+        unsafe { bpf_probe_read_kernel(self.0.byte_add(offset as usize).cast::<T>()).ok() }
+    }
+}

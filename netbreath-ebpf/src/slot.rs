@@ -1,0 +1,257 @@
+//! What is remembered of each socket: its owner, since when it is in its state, and
+//! the transitions that wait for a filter's decision.
+//!
+//! A slot lies on the socket itself (socket storage), where it has no limit and
+//! goes when the socket goes, and where a listener's slot is copied to its children.
+//! Two kinds of slots lie in a map, by the socket's address: all of them where a
+//! rung gives untyped pointers, which cannot reach the storage; and those of
+//! connections that nobody has accepted, because what sees accept() has only an
+//! untyped pointer to them. The latter are `PARKED` and move to the storage at the
+//! first look after accept().
+
+use core::ptr;
+
+use aya_ebpf::bindings::{
+    BPF_ANY, BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type,
+};
+use aya_ebpf::helpers::generated::bpf_sk_storage_get;
+use aya_ebpf::macros::{btf_map, map};
+use aya_ebpf::maps::HashMap;
+use netbreath_common::hook::Hook;
+use netbreath_common::miss::Miss;
+use netbreath_common::record::{Flow, Owner, Socket};
+
+use crate::kernel::Kernel;
+use crate::{config, emit, filter};
+
+/// The slot is in the map, not here.
+pub const PARKED: u32 = 1 << 0;
+/// Nobody has accepted the connection yet, but somebody may.
+pub const ACCEPTABLE: u32 = 1 << 1;
+/// The filters on the owner let it through.
+pub const SELECTED: u32 = 1 << 2;
+/// Transitions that can wait: a connection that is closed by its peer before
+/// anybody accepts it makes four.
+pub const PENDINGS: usize = 4;
+
+/// What is remembered of one socket.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Slot {
+    pub socket: Socket,
+    /// When it entered its state; 0 if not seen.
+    pub since: u64,
+    /// When it was established; 0 if not seen.
+    pub established: u64,
+    pub flags: u32,
+    pub pendings: u32,
+    pub pending: [Pending; PENDINGS],
+}
+
+/// A transition that waits.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Pending {
+    pub at: u64,
+    pub in_state: u64,
+    pub on_cpu: u32,
+    pub old: u8,
+    pub new: u8,
+    pub zero: [u8; 2],
+}
+
+/// A socket storage map whose values are copied from a listener to its children.
+/// aya's own has no place for the flag.
+#[repr(C)]
+struct ClonedStorage {
+    r#type: *const [i32; bpf_map_type::BPF_MAP_TYPE_SK_STORAGE as usize],
+    key: *const i32,
+    value: *const Slot,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; (BPF_F_NO_PREALLOC | BPF_F_CLONE) as usize],
+}
+
+// The pointers are only types for the loader; nobody follows them.
+unsafe impl Sync for ClonedStorage {}
+
+#[btf_map]
+static SLOTS: ClonedStorage = ClonedStorage {
+    r#type: ptr::null(),
+    key: ptr::null(),
+    value: ptr::null(),
+    max_entries: ptr::null(),
+    map_flags: ptr::null(),
+};
+
+/// Slots by the address of their socket. The loader sets the size.
+#[map]
+static SLOTS_BY_ADDR: HashMap<u64, Slot> = HashMap::with_max_entries(262_144, BPF_F_NO_PREALLOC);
+
+/// In read-only data, to make a slot in the map without one on the stack.
+static EMPTY: Slot = Slot {
+    socket: Socket {
+        id: 0,
+        cgroup: 0,
+        netns: 0,
+        born: 0,
+        flow: Flow { saddr: [0; 16], daddr: [0; 16], sport: 0, dport: 0, family: 0, proto: 0 },
+        owner: Owner { pid: 0, uid: 0, start: 0, comm: [0; 16], how: 0, zero: [0; 7] },
+    },
+    since: 0,
+    established: 0,
+    flags: 0,
+    pendings: 0,
+    pending: [Pending { at: 0, in_state: 0, on_cpu: 0, old: 0, new: 0, zero: [0; 2] }; PENDINGS],
+};
+
+/// Whether slots lie on their sockets and this pointer reaches them.
+#[inline(always)]
+fn stores<K: Kernel>() -> bool {
+    K::STORES && config::HAS_STORAGE() != 0
+}
+
+#[inline(always)]
+fn stored<K: Kernel>(sk: K, flags: u32) -> Option<&'static mut Slot> {
+    unsafe {
+        bpf_sk_storage_get(
+            (&raw const SLOTS).cast_mut().cast(),
+            sk.ptr().cast_mut(),
+            ptr::null_mut(),
+            flags.into(),
+        )
+        .cast::<Slot>()
+        .as_mut()
+    }
+}
+
+#[inline(always)]
+fn mapped(addr: u64) -> Option<&'static mut Slot> {
+    SLOTS_BY_ADDR.get_ptr_mut(addr).and_then(|slot| unsafe { slot.as_mut() })
+}
+
+/// The slot of a socket, if it has one.
+#[inline(always)]
+pub fn find<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
+    if !stores::<K>() {
+        return mapped(sk.addr());
+    }
+    let Some(home) = stored(sk, 0) else {
+        // Accepted before anything else was seen of it.
+        let parked = mapped(sk.addr())?;
+        return adopt(stored(sk, BPF_SK_STORAGE_GET_F_CREATE)?, parked, sk.addr());
+    };
+    if home.flags & PARKED == 0 {
+        return Some(home);
+    }
+    let parked = mapped(sk.addr())?;
+    if parked.flags & ACCEPTABLE != 0 {
+        return Some(parked);
+    }
+    adopt(home, parked, sk.addr())
+}
+
+/// Moves a parked slot to its socket.
+#[inline(always)]
+fn adopt(home: &'static mut Slot, parked: &Slot, addr: u64) -> Option<&'static mut Slot> {
+    *home = *parked;
+    let _ = SLOTS_BY_ADDR.remove(addr);
+    Some(home)
+}
+
+/// An empty slot for a socket, in place of any that it has.
+#[inline(always)]
+pub fn open<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
+    let slot =
+        if stores::<K>() { stored(sk, BPF_SK_STORAGE_GET_F_CREATE) } else { insert(sk.addr()) };
+    let Some(slot) = slot else {
+        emit::missed(hook, Miss::NoSlot);
+        return None;
+    };
+    reset(slot);
+    slot.socket.owner.pid = 0;
+    slot.socket.owner.how = 0;
+    Some(slot)
+}
+
+/// Clears all but the owner.
+#[inline(always)]
+fn reset(slot: &mut Slot) {
+    slot.since = 0;
+    slot.established = 0;
+    slot.flags = 0;
+    slot.pendings = 0;
+    slot.socket.born = 0;
+    slot.socket.flow.sport = 0;
+}
+
+/// An empty slot for a connection that came in: its owner, if known, is the
+/// listener's. Somebody may accept it.
+#[inline(always)]
+pub fn open_child<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
+    if !stores::<K>() {
+        return open(sk, hook).map(acceptable);
+    }
+    let Some(home) = stored(sk, BPF_SK_STORAGE_GET_F_CREATE) else {
+        emit::missed(hook, Miss::NoSlot);
+        return None;
+    };
+    reset(home);
+    if config::HAS_ACCEPT() == 0 {
+        return Some(home);
+    }
+    match insert(sk.addr()) {
+        Some(parked) => {
+            parked.socket.owner = home.socket.owner;
+            home.flags = PARKED;
+            Some(acceptable(parked))
+        }
+        None => {
+            emit::missed(hook, Miss::NoSlot);
+            Some(home)
+        }
+    }
+}
+
+#[inline(always)]
+fn acceptable(slot: &'static mut Slot) -> &'static mut Slot {
+    if config::HAS_ACCEPT() != 0 {
+        slot.flags |= ACCEPTABLE;
+    }
+    slot
+}
+
+/// The slot of a connection that was accepted, given an untyped pointer.
+#[inline(always)]
+pub fn accepted(addr: u64) -> Option<&'static mut Slot> {
+    mapped(addr)
+}
+
+#[inline(always)]
+fn insert(addr: u64) -> Option<&'static mut Slot> {
+    SLOTS_BY_ADDR.insert(addr, &EMPTY, BPF_ANY.into()).ok()?;
+    mapped(addr)
+}
+
+/// Forgets a socket that is about to be freed.
+#[inline(always)]
+pub fn close<K: Kernel>(sk: K) {
+    if stores::<K>() {
+        // The storage goes with the socket; what is parked must be fetched.
+        match stored(sk, 0) {
+            Some(home) if home.flags & PARKED != 0 => {}
+            _ => return,
+        }
+    }
+    let _ = SLOTS_BY_ADDR.remove(sk.addr());
+}
+
+/// Gives a slot to an owner.
+#[inline(always)]
+pub fn own(slot: &mut Slot, owner: Owner) {
+    slot.socket.owner = owner;
+    if filter::selects(&slot.socket.owner) {
+        slot.flags |= SELECTED;
+    } else {
+        slot.flags &= !SELECTED;
+    }
+}

@@ -1,0 +1,157 @@
+//! The only reader of `struct sock`.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
+use netbreath_common::record::{Flow, Socket};
+
+use crate::config;
+use crate::kernel::{Kernel, Typed, Untyped};
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// A way to a socket's identity.
+pub trait Sock: Kernel {
+    /// What no other socket has, from `birth` on.
+    fn id(self, birth: u64) -> u64;
+}
+
+impl Sock for Typed {
+    #[inline(always)]
+    fn id(self, _birth: u64) -> u64 {
+        unsafe { bpf_get_socket_cookie(self.ptr().cast_mut()) }
+    }
+}
+
+impl Sock for Untyped {
+    #[inline(always)]
+    fn id(self, birth: u64) -> u64 {
+        match self.load(config::SOCK_COOKIE()).unwrap_or(0) {
+            // Nobody has asked for its cookie yet and this rung cannot make one. The
+            // address alone is no identity: the allocator hands it out again.
+            0 => self.addr().rotate_left(20) ^ birth,
+            cookie => cookie,
+        }
+    }
+}
+
+/// Whether this is a socket of a family that netbreath shows.
+#[inline(always)]
+pub fn is_inet<K: Kernel>(sk: K) -> bool {
+    matches!(sk.load(config::SOCK_FAMILY()).unwrap_or(0u16), AF_INET | AF_INET6)
+}
+
+/// The socket's TCP state.
+#[inline(always)]
+pub fn state<K: Kernel>(sk: K) -> u8 {
+    sk.load(config::SOCK_STATE()).unwrap_or(0)
+}
+
+/// Its `IPPROTO_*`.
+#[inline(always)]
+pub fn protocol<K: Kernel>(sk: K) -> u16 {
+    sk.load(config::SOCK_PROTOCOL()).unwrap_or(0)
+}
+
+/// Fills in what does not change during a socket's life.
+#[inline(always)]
+pub fn describe<K: Sock>(sk: K, socket: &mut Socket, at: u64) {
+    socket.id = sk.id(at);
+    socket.netns =
+        sk.follow(config::SOCK_NET()).and_then(|net| net.load(config::NET_INUM())).unwrap_or(0);
+    socket.cgroup = cgroup(sk);
+    socket.flow.proto = protocol(sk);
+}
+
+/// Reads the two ends. The local port of a socket that goes to CLOSE is left alone:
+/// the kernel has given the port back before it says so.
+#[inline(always)]
+pub fn read_flow<K: Kernel>(sk: K, flow: &mut Flow) {
+    let sport: u16 = sk.load(config::SOCK_NUM()).unwrap_or(0);
+    if sport != 0 || flow.sport == 0 {
+        flow.sport = sport;
+    }
+    flow.dport = u16::from_be(sk.load(config::SOCK_DPORT()).unwrap_or(0));
+    if sk.load(config::SOCK_FAMILY()).unwrap_or(0u16) == AF_INET6 {
+        flow.family = 6;
+        read6(sk, config::SOCK_SADDR6(), &mut flow.saddr);
+        read6(sk, config::SOCK_DADDR6(), &mut flow.daddr);
+    } else {
+        flow.family = 4;
+        read4(sk, config::SOCK_SADDR(), &mut flow.saddr);
+        read4(sk, config::SOCK_DADDR(), &mut flow.daddr);
+    }
+}
+
+#[inline(always)]
+fn read4<K: Kernel>(sk: K, offset: u32, addr: &mut [u8; 16]) {
+    let word: u32 = sk.load(offset).unwrap_or(0);
+    // ::ffff:a.b.c.d
+    write(addr, 0, 0);
+    write(addr, 1, 0);
+    write(addr, 2, 0xffff_u32.to_be());
+    write(addr, 3, word);
+}
+
+#[inline(always)]
+fn read6<K: Kernel>(sk: K, offset: u32, addr: &mut [u8; 16]) {
+    // By parts: the kernel's type of an address has members of at most four bytes.
+    write(addr, 0, sk.load(offset).unwrap_or(0));
+    write(addr, 1, sk.load(offset + 4).unwrap_or(0));
+    write(addr, 2, sk.load(offset + 8).unwrap_or(0));
+    write(addr, 3, sk.load(offset + 12).unwrap_or(0));
+}
+
+#[inline(always)]
+fn write(addr: &mut [u8; 16], part: usize, word: u32) {
+    addr[part * 4..part * 4 + 4].copy_from_slice(&word.to_ne_bytes());
+}
+
+/// Id of the socket's cgroup in the unified hierarchy; 0 if unknown.
+#[inline(always)]
+fn cgroup<K: Kernel>(sk: K) -> u64 {
+    sk.follow(config::SOCK_CGROUP())
+        .and_then(|cgroup| cgroup.follow(config::CGROUP_KN()))
+        .and_then(|node| node.load(config::KERNFS_ID()))
+        .unwrap_or(0)
+}
+
+/// Whether the socket's cgroup is `id`, which lies `level` levels below the root,
+/// or lies below it.
+#[inline(always)]
+pub fn in_cgroup<K: Kernel>(sk: K, id: u64, level: u32) -> bool {
+    in_cgroup_untyped(Untyped::new(sk.ptr()), id, level).unwrap_or(false)
+}
+
+#[inline(always)]
+fn in_cgroup_untyped(sk: Untyped, id: u64, level: u32) -> Option<bool> {
+    use netbreath_common::offset::ABSENT;
+    let cgroup = sk.follow(config::SOCK_CGROUP())?;
+    if cgroup.load::<u32>(config::CGROUP_LEVEL())? < level {
+        return Some(false);
+    }
+    if config::CGROUP_ANCESTORS() == ABSENT {
+        // Before 6.1 a cgroup keeps its ancestors' ids, not pointers to them.
+        return Some(cgroup.load::<u64>(config::CGROUP_ANCESTOR_IDS() + 8 * level)? == id);
+    }
+    let ancestor = cgroup.follow(config::CGROUP_ANCESTORS() + 8 * level)?;
+    Some(ancestor.follow(config::CGROUP_KN())?.load::<u64>(config::KERNFS_ID())? == id)
+}
+
+/// A socket from the descriptor `fd` of a task, or nothing if it is no socket.
+#[inline(always)]
+pub fn from_fd(task: Untyped, fd: u32) -> Option<Untyped> {
+    let fdt = task.follow(config::TASK_FILES())?.follow(config::FILES_FDT())?;
+    if fd >= fdt.load::<u32>(config::FDT_MAX())? {
+        return None;
+    }
+    let file = fdt.follow(config::FDT_FD())?.follow(fd * size_of::<*const c_void>() as u32)?;
+    let socket = file.follow(config::FILE_PRIVATE())?;
+    // Any file has private data; only a socket's points back at the file.
+    if socket.follow(config::SOCKET_FILE())?.addr() != file.addr() {
+        return None;
+    }
+    let sk = socket.follow(config::SOCKET_SK())?;
+    (sk.addr() != 0).then_some(sk)
+}

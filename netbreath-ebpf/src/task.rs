@@ -1,0 +1,86 @@
+//! The only reader of `struct task_struct`.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::{
+    bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_current_task_btf,
+    bpf_get_current_uid_gid,
+};
+use netbreath_common::record::{How, Owner};
+
+use crate::config;
+use crate::kernel::{Kernel, Typed, Untyped};
+
+/// A way to the current task.
+pub trait Current: Kernel {
+    fn current() -> Self;
+}
+
+impl Current for Typed {
+    #[inline(always)]
+    fn current() -> Self {
+        Typed::new(unsafe { bpf_get_current_task_btf() }.cast())
+    }
+}
+
+impl Current for Untyped {
+    #[inline(always)]
+    fn current() -> Self {
+        Untyped::new(unsafe { bpf_get_current_task() } as *const c_void)
+    }
+}
+
+/// The process that the CPU serves: the one that acts only in a system call of its
+/// own, somebody unrelated in an interrupt.
+#[inline(always)]
+pub fn on_cpu() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
+/// The current process as an owner. Only for hooks that run in its system call.
+#[inline(always)]
+pub fn owner<K: Current>(how: How) -> Owner {
+    let mut owner = describe(K::current(), how);
+    owner.pid = on_cpu();
+    owner.uid = bpf_get_current_uid_gid() as u32;
+    owner
+}
+
+/// The process of any task as an owner.
+#[inline(always)]
+pub fn owner_of<K: Kernel>(task: K, how: How) -> Owner {
+    let mut owner = describe(task, how);
+    owner.pid = task.load(config::TASK_TGID()).unwrap_or(0);
+    owner.uid = task
+        .follow(config::TASK_CRED())
+        .and_then(|cred| cred.load(config::CRED_UID()))
+        .unwrap_or(0);
+    owner
+}
+
+/// Name and start of a task's process: those of its leader, since a thread may have
+/// a name of its own.
+#[inline(always)]
+fn describe<K: Kernel>(task: K, how: How) -> Owner {
+    let leader = task.follow(config::TASK_LEADER()).unwrap_or(task);
+    Owner {
+        pid: 0,
+        uid: 0,
+        start: leader.load(config::TASK_START()).unwrap_or(0),
+        comm: comm(leader),
+        how: how as u8,
+        zero: [0; 7],
+    }
+}
+
+#[inline(always)]
+fn comm<K: Kernel>(task: K) -> [u8; 16] {
+    // By parts: a typed load is at most eight bytes wide.
+    let offset = config::TASK_COMM();
+    let low: u64 = task.load(offset).unwrap_or(0);
+    let high: u64 = task.load(offset + 8).unwrap_or(0);
+    let mut comm = [0; 16];
+    comm[..8].copy_from_slice(&low.to_ne_bytes());
+    comm[8..].copy_from_slice(&high.to_ne_bytes());
+    comm
+}

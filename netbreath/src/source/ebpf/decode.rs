@@ -1,0 +1,210 @@
+//! Records into events: the only place that knows both.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use netbreath_common::record::{self, Kind};
+use netbreath_common::tcp::TcpState;
+
+use crate::event::{
+    Accept, Body, Comm, Endpoint, Event, Family, Flow, How, Owner, Proto, Seed, Socket, SocketId,
+    State, Via,
+};
+
+/// Turns records into events; keeps what does not change between them.
+pub struct Decoder {
+    /// Paths of cgroups by id; nothing for one that has gone.
+    cgroups: HashMap<u64, Option<Arc<str>>>,
+    cgroup_root: Option<PathBuf>,
+    /// Mutant: take whoever is on the CPU for the owner.
+    owner_from_cpu: bool,
+}
+
+/// A record that makes no event: of another version, or damaged.
+#[derive(Debug, thiserror::Error)]
+#[error("a record of {len} bytes, kind {kind}, is none of this version's")]
+pub struct Error {
+    len: usize,
+    kind: u16,
+}
+
+/// More cgroups than this are not remembered, so that a host that makes and drops
+/// them for years does not fill the memory.
+const MAX_CGROUPS: usize = 65_536;
+
+impl Decoder {
+    pub fn new(cgroup_root: Option<PathBuf>, owner_from_cpu: bool) -> Decoder {
+        Decoder { cgroups: HashMap::new(), cgroup_root, owner_from_cpu }
+    }
+
+    /// The event of a record.
+    pub fn event(&mut self, bytes: &[u8]) -> Result<Event, Error> {
+        let header = record::header(bytes);
+        let kind = header.map_or(0, |header| header.kind);
+        let refuse = || Error { len: bytes.len(), kind };
+        let at = header.ok_or_else(refuse)?.at;
+        let body = match Kind::from_number(kind).ok_or_else(refuse)? {
+            Kind::State => {
+                let record: record::State = record::read(bytes).ok_or_else(refuse)?;
+                let mut socket = self.socket(&record.socket);
+                if self.owner_from_cpu {
+                    socket.owner = mutant(record.on_cpu);
+                }
+                Body::State(State {
+                    socket,
+                    old: TcpState::from_kernel(record.old).ok_or_else(refuse)?,
+                    new: TcpState::from_kernel(record.new).ok_or_else(refuse)?,
+                    in_state: known(record.in_state),
+                })
+            }
+            Kind::Accept => {
+                let record: record::Accept = record::read(bytes).ok_or_else(refuse)?;
+                Body::Accept(Accept {
+                    socket: self.socket(&record.socket),
+                    queued: known(record.queued),
+                    fd: (record.fd != u32::MAX).then_some(record.fd),
+                })
+            }
+            Kind::Seed => {
+                let record: record::Seed = record::read(bytes).ok_or_else(refuse)?;
+                Body::Seed(Seed {
+                    socket: self.socket(&record.socket),
+                    state: TcpState::from_kernel(record.state).ok_or_else(refuse)?,
+                    fd: record.fd,
+                })
+            }
+            Kind::Exec | Kind::Fork | Kind::Exit => return Err(refuse()),
+        };
+        Ok(Event { at, via: Via::Kernel, body })
+    }
+
+    fn socket(&mut self, socket: &record::Socket) -> Socket {
+        let flow = &socket.flow;
+        let family = if flow.family == 6 { Family::V6 } else { Family::V4 };
+        Socket {
+            id: SocketId(socket.id),
+            proto: match flow.proto {
+                262 => Proto::Mptcp,
+                132 => Proto::Sctp,
+                33 => Proto::Dccp,
+                _ => Proto::Tcp,
+            },
+            flow: Flow {
+                family,
+                local: endpoint(family, flow.saddr, flow.sport),
+                remote: endpoint(family, flow.daddr, flow.dport),
+            },
+            owner: owner(&socket.owner),
+            netns: (socket.netns != 0).then_some(socket.netns),
+            cgroup: self.cgroup(socket.cgroup),
+            born: socket.born != 0,
+        }
+    }
+
+    fn cgroup(&mut self, id: u64) -> Option<Arc<str>> {
+        if id == 0 {
+            return None;
+        }
+        if let Some(path) = self.cgroups.get(&id) {
+            return path.clone();
+        }
+        let path = self.cgroup_root.as_ref().and_then(|root| cgroup_path(root, id));
+        if self.cgroups.len() >= MAX_CGROUPS {
+            self.cgroups.clear();
+        }
+        self.cgroups.insert(id, path.clone());
+        path
+    }
+}
+
+fn owner(owner: &record::Owner) -> Option<Owner> {
+    let how = match record::How::from_number(owner.how) {
+        record::How::Unknown => return None,
+        record::How::Connect => How::Connect,
+        record::How::Listen => How::Listen,
+        record::How::Accept => How::Accept,
+        record::How::Inherited => How::Inherited,
+        record::How::Snapshot => How::Snapshot,
+    };
+    let record::Owner { pid, uid, comm, .. } = *owner;
+    (pid != 0).then(|| Owner { pid, comm: Comm::new(comm), exe: None, uid, how })
+}
+
+/// What tools say that take the current task for the owner.
+fn mutant(pid: u32) -> Option<Owner> {
+    let comm = Comm::from_name("on-cpu");
+    Some(Owner { pid, comm, exe: None, uid: 0, how: How::Connect })
+}
+
+fn known(nanoseconds: u64) -> Option<u64> {
+    (nanoseconds != 0).then_some(nanoseconds)
+}
+
+fn endpoint(family: Family, addr: [u8; 16], port: u16) -> Endpoint {
+    let addr = Ipv6Addr::from(addr);
+    let addr = match (family, addr.to_ipv4_mapped()) {
+        (Family::V4, Some(addr)) => IpAddr::V4(addr),
+        _ => IpAddr::V6(addr),
+    };
+    Endpoint { addr, port }
+}
+
+/// The path, below the root of the unified hierarchy, of the cgroup with this id.
+fn cgroup_path(root: &std::path::Path, id: u64) -> Option<Arc<str>> {
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    /// A kernfs handle: the id alone (`FILEID_KERNFS`, include/linux/exportfs.h).
+    #[repr(C)]
+    struct Handle {
+        bytes: u32,
+        kind: i32,
+        id: u64,
+    }
+    let mut handle = Handle { bytes: 8, kind: 0xfe, id };
+    let mount = std::fs::File::open(root).ok()?;
+    // SAFETY: the handle has the layout of a struct file_handle with eight bytes.
+    let fd = unsafe {
+        libc::open_by_handle_at(
+            mount.as_raw_fd(),
+            (&raw mut handle).cast(),
+            libc::O_PATH | libc::O_CLOEXEC,
+        )
+    };
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: the descriptor was just opened and belongs to nobody else.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+    let below = path.strip_prefix(root).ok()?;
+    Some(format!("/{}", below.display()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_records_are_refused_not_guessed() {
+        let mut decoder = Decoder::new(None, false);
+        assert!(decoder.event(&[]).is_err());
+        assert!(decoder.event(&[0; 200]).is_err());
+        for len in 0..200 {
+            let mut bytes = vec![1u8; len];
+            if len >= 4 {
+                bytes[..2].copy_from_slice(&(Kind::State as u16).to_ne_bytes());
+                bytes[2..4].copy_from_slice(&(len as u16).to_ne_bytes());
+            }
+            // Only the right length is a state, and 1 is a state's number.
+            assert_eq!(decoder.event(&bytes).is_ok(), len == 152, "{len}");
+        }
+    }
+
+    #[test]
+    fn a_mapped_address_stays_mapped_on_an_ipv6_socket() {
+        let addr = std::net::Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets();
+        assert_eq!(endpoint(Family::V4, addr, 80).to_string(), "127.0.0.1:80");
+        assert_eq!(endpoint(Family::V6, addr, 80).to_string(), "[::ffff:127.0.0.1]:80");
+    }
+}

@@ -1,0 +1,175 @@
+//! The hook ladders: for each hook its rungs, best first, and what is lost on each.
+//! Rungs are tried, never guessed from the kernel's version.
+
+use netbreath_common::hook::Hook;
+
+use self::Attach::{
+    BtfTracepoint, Fentry, Fexit, Iterator, Kprobe, RawTracepoint, SockOps, Tracepoint,
+};
+
+/// A hook and the ways to attach it.
+pub struct Ladder {
+    pub hook: Hook,
+    /// What it is for, and so what is missing without it.
+    pub purpose: &'static str,
+    /// Without it there is nothing to trace.
+    pub needed: bool,
+    pub rungs: &'static [Rung],
+}
+
+/// One way to attach a hook.
+pub struct Rung {
+    /// The name of its program in the object.
+    pub program: &'static str,
+    pub attach: Attach,
+    /// What this rung does not show that better ones do; empty if nothing.
+    pub lost: &'static str,
+    /// What it costs those who are not traced; empty if nothing to speak of.
+    pub cost: &'static str,
+}
+
+/// An attach point.
+pub enum Attach {
+    /// A tracepoint with typed arguments.
+    BtfTracepoint(&'static str),
+    /// A tracepoint with bare arguments.
+    RawTracepoint(&'static str),
+    /// Tracepoints through perf; needs tracefs.
+    Tracepoint(&'static [(&'static str, &'static str)]),
+    /// A function's entry, through a trampoline.
+    Fentry(&'static str),
+    /// A function's return, if it has so many parameters.
+    Fexit(&'static str, usize),
+    /// A function's entry or return, through a breakpoint.
+    Kprobe(&'static str),
+    /// TCP's callbacks, on the root cgroup.
+    SockOps,
+    /// A pass over what exists.
+    Iterator(&'static str),
+}
+
+impl Rung {
+    const fn new(program: &'static str, attach: Attach) -> Rung {
+        Rung { program, attach, lost: "", cost: "" }
+    }
+
+    const fn losing(self, lost: &'static str) -> Rung {
+        Rung { lost, ..self }
+    }
+
+    const fn costing(self, cost: &'static str) -> Rung {
+        Rung { cost, ..self }
+    }
+
+    /// Its pointers are typed, so that slots can lie on the socket.
+    pub const fn is_typed(&self) -> bool {
+        matches!(self.attach, Attach::BtfTracepoint(_))
+    }
+}
+
+impl std::fmt::Display for Attach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Attach::BtfTracepoint(name) => write!(f, "tp_btf {name}"),
+            Attach::RawTracepoint(name) => write!(f, "raw_tp {name}"),
+            Attach::Tracepoint(names) => {
+                f.write_str("tracepoint ")?;
+                for (i, (category, name)) in names.iter().enumerate() {
+                    let comma = if i == 0 { "" } else { ", " };
+                    write!(f, "{comma}{category}:{name}")?;
+                }
+                Ok(())
+            }
+            Attach::Fentry(name) => write!(f, "fentry {name}"),
+            Attach::Fexit(name, parameters) => write!(f, "fexit {name}({parameters} parameters)"),
+            Attach::Kprobe(name) => write!(f, "kprobe {name}"),
+            Attach::SockOps => f.write_str("sock_ops on the root cgroup"),
+            Attach::Iterator(name) => write!(f, "iterator {name}"),
+        }
+    }
+}
+
+const NO_INHERITANCE: &str = "who owns a connection that came in, before it is accepted";
+
+const NO_FD: &str = "the number of a new descriptor; who waited in accept() at the start already";
+
+/// In the order in which they are attached: transitions after what they lean on.
+pub const LADDERS: &[Ladder] = &[
+    Ladder {
+        hook: Hook::Destroy,
+        purpose: "when a socket is freed: without it, a connection that its peer gives up \
+            before it is accepted shows no accept",
+        needed: false,
+        rungs: &[
+            Rung::new("nb_destroy_btf", BtfTracepoint("tcp_destroy_sock")),
+            Rung::new("nb_destroy_raw", RawTracepoint("tcp_destroy_sock")),
+            Rung::new("nb_destroy_tp", Tracepoint(&[("tcp", "tcp_destroy_sock")])),
+            Rung::new("nb_destroy_kp", Kprobe("inet_csk_destroy_sock")),
+        ],
+    },
+    Ladder {
+        hook: Hook::Accept,
+        purpose: "which process takes a connection from a listener's queue: without it, a \
+            connection that came in is the listener's for good",
+        needed: false,
+        rungs: &[
+            Rung::new("nb_accept_fx2", Fexit("inet_csk_accept", 2)).losing(NO_FD),
+            Rung::new("nb_accept_fx4", Fexit("inet_csk_accept", 4)).losing(NO_FD),
+            Rung::new("nb_accept_krp", Kprobe("inet_csk_accept")).losing(NO_FD),
+            Rung::new(
+                "nb_accept_sys",
+                Tracepoint(&[("syscalls", "sys_exit_accept"), ("syscalls", "sys_exit_accept4")]),
+            )
+            .losing("who accepts a connection through io_uring")
+            .costing(
+                "every system call on this machine takes some 20 ns longer; --no-accept-hook \
+                 avoids that",
+            ),
+        ],
+    },
+    Ladder {
+        hook: Hook::Connect,
+        purpose: "which local port a connection goes out from: without it, SYN_SENT shows none",
+        needed: false,
+        rungs: &[
+            Rung::new("nb_connect_fe", Fentry("tcp_connect")),
+            Rung::new("nb_connect_kp", Kprobe("tcp_connect")),
+            Rung::new("nb_connect_ops", SockOps),
+        ],
+    },
+    Ladder {
+        hook: Hook::SockState,
+        purpose: "every change of state of every TCP socket",
+        needed: true,
+        rungs: &[
+            Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state")),
+            Rung::new("nb_state_raw", RawTracepoint("inet_sock_set_state")).losing(NO_INHERITANCE),
+            Rung::new("nb_state_tp", Tracepoint(&[("sock", "inet_sock_set_state")]))
+                .losing(NO_INHERITANCE),
+            Rung::new("nb_state_kp", Kprobe("tcp_set_state")).losing(
+                "the changes from CLOSE to LISTEN and from LISTEN to SYN_RECV; who owns a \
+                 connection that came in, before it is accepted",
+            ),
+        ],
+    },
+];
+
+/// Only where a command is followed.
+pub const PROCESS: Ladder = Ladder {
+    hook: Hook::Process,
+    purpose: "which processes the traced command starts",
+    needed: true,
+    rungs: &[
+        Rung::new("nb_fork_btf", BtfTracepoint("sched_process_fork")),
+        Rung::new("nb_fork_raw", RawTracepoint("sched_process_fork")),
+    ],
+};
+
+/// One pass when the rest is attached.
+pub const SEED: Ladder = Ladder {
+    hook: Hook::Seed,
+    purpose: "sockets that were open before netbreath started: without it, nobody is known to \
+        own them",
+    needed: false,
+    rungs: &[Rung::new("nb_seed_files", Iterator("task_file"))],
+};

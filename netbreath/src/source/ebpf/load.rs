@@ -1,0 +1,541 @@
+//! Loads the kernel programs, sets their globals and attaches each hook by the best
+//! rung that this kernel allows.
+
+use std::path::{Path, PathBuf};
+
+use aya::maps::lpm_trie::Key;
+use aya::maps::{Array, HashMap, LpmTrie, MapError};
+use aya::programs::{CgroupAttachMode, Program, ProgramError};
+use aya::{Ebpf as Object, EbpfError, EbpfLoader, Endianness};
+use netbreath_common::config::{ADDR_KEY_END_BITS, AddrKey, End, PORT_WORDS, emit, filter};
+use netbreath_common::hook::Hook;
+use netbreath_common::offset::ABSENT;
+
+use super::btf::{self, Btf};
+use super::hooks::{Attach, LADDERS, Ladder, PROCESS, Rung, SEED};
+use crate::event::{Family, Gap};
+use crate::filter::{EventKind, Filter, Network};
+use crate::source::Ask;
+
+/// The programs, as compiled.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netbreath.bpf.o"));
+
+/// Programs that are loaded and attached.
+pub struct Loaded {
+    pub object: Object,
+    pub reached: Vec<Reached>,
+}
+
+/// How far up its ladder a hook came.
+pub struct Reached {
+    pub ladder: &'static Ladder,
+    /// The rung, if any could be had.
+    pub rung: Option<&'static Rung>,
+    /// The better rungs, and what the kernel answered.
+    pub refused: Vec<(&'static Rung, String)>,
+}
+
+/// Why nothing can be traced.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "tracing needs the privilege to load kernel programs, and {missing} is missing: run \
+         it with sudo, or as a service with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
+    )]
+    Privilege { missing: &'static str },
+    #[error(
+        "this kernel shows no type information ({source}): netbreath needs a kernel built with \
+         CONFIG_DEBUG_INFO_BTF=y, as those of all large distributions are since 2021"
+    )]
+    Btf { source: btf::Error },
+    #[error("cannot parse the kernel's type information: {source}")]
+    AyaBtf { source: aya::BtfError },
+    #[error("cannot load the kernel programs: {source}")]
+    Load { source: Box<EbpfError> },
+    #[error("cannot use the map {map}: {source}")]
+    Map { map: &'static str, source: Box<MapError> },
+    #[error("the kernel program {program} is not in the object")]
+    NoProgram { program: &'static str },
+    #[error("cannot attach the hook {hook} ({purpose}); the kernel refused {refused}")]
+    Hook { hook: &'static str, purpose: &'static str, refused: String },
+}
+
+/// What became of a program that was to be loaded.
+pub enum Verdict {
+    Loaded,
+    /// The kernel has no such attach point, or its policy forbids it.
+    NotHere(String),
+    /// The kernel's verifier refused the program itself.
+    Rejected(String),
+}
+
+/// What the programs are told of each other. They are loaded in the hope of the best;
+/// where the kernel disappoints it, they are loaded again with what is true.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Company {
+    storage: bool,
+    connect: bool,
+    accept: bool,
+    destroy: bool,
+}
+
+/// Loads and attaches all that `ask` needs.
+pub fn load(ask: &Ask) -> Result<Loaded, Error> {
+    let (btf, types) = kernel_types()?;
+    let mut company =
+        Company { storage: true, connect: true, accept: ask.accept_hook, destroy: true };
+    loop {
+        let mut object = open(ask, &btf, &types, company)?;
+        fill(&mut object, &ask.filter)?;
+        let mut reached = Vec::new();
+        for ladder in LADDERS {
+            let unwanted = ladder.hook == Hook::Accept && !ask.accept_hook;
+            if !unwanted {
+                reached.push(climb(&mut object, ladder, &btf, &types)?);
+            }
+        }
+        if ask.filter.command {
+            reached.push(climb(&mut object, &PROCESS, &btf, &types)?);
+        }
+        reached.push(climb(&mut object, &SEED, &btf, &types)?);
+
+        let rung = |hook| reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
+        let true_company = Company {
+            storage: rung(Hook::SockState).is_some_and(Rung::is_typed),
+            connect: rung(Hook::Connect).is_some(),
+            accept: rung(Hook::Accept).is_some(),
+            destroy: rung(Hook::Destroy).is_some(),
+        };
+        if company == true_company {
+            return Ok(Loaded { object, reached });
+        }
+        company = true_company;
+    }
+}
+
+/// Loads every program of the object on its own and attaches none.
+pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
+    let (btf, types) = kernel_types()?;
+    let company = Company { storage: true, connect: true, accept: true, destroy: true };
+    let mut object = open(ask, &btf, &types, company)?;
+    let mut all = Vec::new();
+    for rung in LADDERS.iter().chain([&PROCESS, &SEED]).flat_map(|ladder| ladder.rungs) {
+        let program =
+            object.program_mut(rung.program).ok_or(Error::NoProgram { program: rung.program })?;
+        let verdict = match load_program(program, &rung.attach, &btf, &types) {
+            Ok(()) => Verdict::Loaded,
+            Err(Refusal { by_verifier: true, why }) => Verdict::Rejected(why),
+            Err(Refusal { why, .. }) => Verdict::NotHere(why),
+        };
+        all.push((rung.program.to_owned(), verdict));
+    }
+    Ok(all)
+}
+
+/// The running kernel's types: for the members that we read, and for aya.
+fn kernel_types() -> Result<(Btf, aya::Btf), Error> {
+    if let Some(missing) = missing_privilege() {
+        return Err(Error::Privilege { missing });
+    }
+    let btf = Btf::read(Path::new(Btf::KERNEL)).map_err(|source| Error::Btf { source })?;
+    let types = aya::Btf::parse(btf.bytes(), Endianness::default())
+        .map_err(|source| Error::AyaBtf { source })?;
+    Ok((btf, types))
+}
+
+/// Creates the maps and prepares the programs.
+fn open(ask: &Ask, btf: &Btf, types: &aya::Btf, company: Company) -> Result<Object, Error> {
+    let Ask { filter, ring_size, max_sockets, .. } = ask;
+    // Owned here, since the loader keeps references.
+    let mut globals: Vec<(&'static str, u32)> = offsets(btf);
+    globals.extend([
+        ("FILTER", filter_bits(filter)),
+        ("EMIT", emit_bits(filter)),
+        ("STATES", filter.states.iter().fold(0, |bits, state| bits | state.bit())),
+        ("FAMILY", filter.family.map_or(0, |family| u32::from(family.number()))),
+        ("LEVEL", filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.level)),
+        ("HAS_STORAGE", company.storage.into()),
+        ("HAS_CONNECT", company.connect.into()),
+        ("HAS_ACCEPT", company.accept.into()),
+        ("HAS_DESTROY", company.destroy.into()),
+    ]);
+    let cgroup = filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.id);
+
+    let mut loader = EbpfLoader::new();
+    loader.btf(Some(types)).allow_unsupported_maps();
+    for (name, value) in &globals {
+        loader.override_global(name, value, true);
+    }
+    loader.override_global("CGROUP", &cgroup, true);
+    loader.map_max_entries("RING", *ring_size);
+    loader.map_max_entries("SLOTS_BY_ADDR", *max_sockets);
+    loader.load(OBJECT).map_err(|source| Error::Load { source: Box::new(source) })
+}
+
+/// Offsets of all members that the programs read.
+fn offsets(btf: &Btf) -> Vec<(&'static str, u32)> {
+    let mut offsets = Vec::new();
+    macro_rules! look_up {
+        ($($name:ident $structure:literal $member:literal,)*) => {
+            $(offsets.push((
+                stringify!($name),
+                btf.offset($structure, $member).unwrap_or(ABSENT),
+            ));)*
+        };
+    }
+    netbreath_common::for_each_offset!(look_up);
+    offsets
+}
+
+fn filter_bits(filter: &Filter) -> u32 {
+    let bits = [
+        (filter::PID, !filter.pids.is_empty() || filter.command),
+        (filter::FOLLOW, filter.command),
+        (filter::COMM, !filter.comms.is_empty()),
+        (filter::UID, !filter.uids.is_empty()),
+        (filter::PORT, !filter.port.is_empty()),
+        (filter::LPORT, !filter.lport.is_empty()),
+        (filter::RPORT, !filter.rport.is_empty()),
+        (filter::ADDR, !filter.addr.is_empty()),
+        (filter::LADDR, !filter.laddr.is_empty()),
+        (filter::RADDR, !filter.raddr.is_empty()),
+        (filter::CGROUP, filter.cgroup.is_some()),
+        (filter::NETNS, !filter.netns.is_empty()),
+    ];
+    bits.iter().filter(|(_, set)| *set).fold(0, |all, (bit, _)| all | bit)
+}
+
+fn emit_bits(filter: &Filter) -> u32 {
+    let bits = [
+        (emit::STATE, EventKind::State),
+        (emit::ACCEPT, EventKind::Accept),
+        (emit::SEED, EventKind::Seed),
+    ];
+    bits.iter().filter(|(_, kind)| filter.wants(*kind)).fold(0, |all, (bit, _)| all | bit)
+}
+
+/// Fills the maps that hold what the filters compare with.
+fn fill(object: &mut Object, filter: &Filter) -> Result<(), Error> {
+    let any_start = 0u64;
+    for pid in &filter.pids {
+        insert(object, "PIDS", *pid, any_start)?;
+    }
+    for comm in &filter.comms {
+        let mut name = [0u8; 16];
+        let len = comm.len().min(15);
+        name[..len].copy_from_slice(&comm.as_bytes()[..len]);
+        insert(object, "COMMS", name, 1u8)?;
+    }
+    for uid in &filter.uids {
+        insert(object, "UIDS", *uid, 1u8)?;
+    }
+    for netns in &filter.netns {
+        insert(object, "NETNS", *netns, 1u8)?;
+    }
+    fill_ports(object, filter)?;
+    fill_addrs(object, filter)
+}
+
+fn insert<K: aya::Pod, V: aya::Pod>(
+    object: &mut Object,
+    map: &'static str,
+    key: K,
+    value: V,
+) -> Result<(), Error> {
+    let failed = |source| Error::Map { map, source: Box::new(source) };
+    let mut table: HashMap<_, K, V> = HashMap::try_from(named(object, map)?).map_err(failed)?;
+    table.insert(key, value, 0).map_err(failed)
+}
+
+fn fill_ports(object: &mut Object, filter: &Filter) -> Result<(), Error> {
+    let map = "PORTS";
+    let failed = |source| Error::Map { map, source: Box::new(source) };
+    let mut table: Array<_, u64> = Array::try_from(named(object, map)?).map_err(failed)?;
+    for (end, ranges) in
+        [(End::Either, &filter.port), (End::Local, &filter.lport), (End::Remote, &filter.rport)]
+    {
+        let mut words = vec![0u64; PORT_WORDS as usize];
+        for port in ranges.iter().cloned().flatten() {
+            words[usize::from(port) / 64] |= 1 << (port % 64);
+        }
+        for (i, word) in words.into_iter().enumerate().filter(|(_, word)| *word != 0) {
+            table.set(end as u32 * PORT_WORDS + i as u32, word, 0).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn fill_addrs(object: &mut Object, filter: &Filter) -> Result<(), Error> {
+    let map = "ADDRS";
+    let failed = |source| Error::Map { map, source: Box::new(source) };
+    let mut table: LpmTrie<_, Networked, u8> =
+        LpmTrie::try_from(named(object, map)?).map_err(failed)?;
+    for (end, networks) in
+        [(End::Either, &filter.addr), (End::Local, &filter.laddr), (End::Remote, &filter.raddr)]
+    {
+        for Network { addr, prefix } in networks {
+            let (addr, prefix) = match addr {
+                std::net::IpAddr::V4(addr) => (addr.to_ipv6_mapped(), u32::from(*prefix) + 96),
+                std::net::IpAddr::V6(addr) => (*addr, u32::from(*prefix)),
+            };
+            let key = AddrKey { end: [end as u8, 0, 0, 0], addr: addr.octets() };
+            table
+                .insert(&Key::new(ADDR_KEY_END_BITS + prefix, Networked(key)), 1, 0)
+                .map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Networked(AddrKey);
+
+// SAFETY: repr(C), bytes only.
+unsafe impl aya::Pod for Networked {}
+
+/// The map with this name, to change it.
+pub fn named<'a>(
+    object: &'a mut Object,
+    map: &'static str,
+) -> Result<&'a mut aya::maps::Map, Error> {
+    object
+        .map_mut(map)
+        .ok_or(Error::Map { map, source: Box::new(MapError::InvalidName { name: map.to_owned() }) })
+}
+
+/// Tries the rungs of a ladder from the best down.
+fn climb(
+    object: &mut Object,
+    ladder: &'static Ladder,
+    btf: &Btf,
+    types: &aya::Btf,
+) -> Result<Reached, Error> {
+    let mut refused = Vec::new();
+    for rung in ladder.rungs {
+        let program =
+            object.program_mut(rung.program).ok_or(Error::NoProgram { program: rung.program })?;
+        match load_program(program, &rung.attach, btf, types)
+            .and_then(|()| attach(program, &rung.attach))
+        {
+            Ok(()) => {
+                return Ok(Reached { ladder, rung: Some(rung), refused });
+            }
+            Err(Refusal { why, .. }) => refused.push((rung, why)),
+        }
+    }
+    if ladder.needed {
+        let refused: Vec<String> =
+            refused.iter().map(|(rung, why)| format!("{} ({why})", rung.attach)).collect();
+        return Err(Error::Hook {
+            hook: ladder.hook.name(),
+            purpose: ladder.purpose,
+            refused: refused.join("; "),
+        });
+    }
+    Ok(Reached { ladder, rung: None, refused })
+}
+
+/// What the kernel answered to a program.
+struct Refusal {
+    by_verifier: bool,
+    why: String,
+}
+
+impl From<ProgramError> for Refusal {
+    fn from(error: ProgramError) -> Refusal {
+        let by_verifier = matches!(&error, ProgramError::LoadError { verifier_log, .. }
+            if has_text(&verifier_log.to_string()));
+        Refusal { by_verifier, why: answer(&error) }
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Refusal {
+        Refusal { by_verifier: false, why }
+    }
+}
+
+/// Loads one program for its attach point.
+fn load_program(
+    program: &mut Program,
+    point: &Attach,
+    btf: &Btf,
+    types: &aya::Btf,
+) -> Result<(), Refusal> {
+    match (program, point) {
+        (Program::BtfTracePoint(program), Attach::BtfTracepoint(name)) => {
+            program.load(name, types)?;
+        }
+        (Program::RawTracePoint(program), Attach::RawTracepoint(_)) => program.load()?,
+        (Program::TracePoint(program), Attach::Tracepoint(_)) => program.load()?,
+        (Program::FEntry(program), Attach::Fentry(name)) => program.load(name, types)?,
+        (Program::FExit(program), Attach::Fexit(name, parameters)) => match btf.parameters(name) {
+            None => return Err(format!("this kernel has no function {name}").into()),
+            Some(n) if n != *parameters => {
+                return Err(format!("{name} has {n} parameters here").into());
+            }
+            Some(_) => program.load(name, types)?,
+        },
+        (Program::KProbe(program), Attach::Kprobe(_)) => program.load()?,
+        (Program::SockOps(program), Attach::SockOps) => program.load()?,
+        (Program::Iter(program), Attach::Iterator(name)) => program.load(name, types)?,
+        _ => {
+            return Err("the program is of another type than its rung".to_owned().into());
+        }
+    }
+    Ok(())
+}
+
+/// Attaches a program that is loaded. An iterator is started when it is read.
+fn attach(program: &mut Program, point: &Attach) -> Result<(), Refusal> {
+    match (program, point) {
+        (Program::BtfTracePoint(program), _) => drop(program.attach()?),
+        (Program::RawTracePoint(program), Attach::RawTracepoint(name)) => {
+            drop(program.attach(name)?);
+        }
+        (Program::TracePoint(program), Attach::Tracepoint(names)) => {
+            mount_tracefs()?;
+            for (category, name) in *names {
+                drop(program.attach(category, name)?);
+            }
+        }
+        (Program::FEntry(program), _) => drop(program.attach()?),
+        (Program::FExit(program), _) => drop(program.attach()?),
+        (Program::KProbe(program), Attach::Kprobe(name)) => drop(program.attach(*name, 0)?),
+        (Program::SockOps(program), _) => {
+            let root =
+                cgroup_root().ok_or_else(|| "no cgroup2 file system is mounted".to_owned())?;
+            let root = std::fs::File::open(&root)
+                .map_err(|error| format!("cannot open {}: {error}", root.display()))?;
+            // With a link, the kernel lets others' programs stay whatever the mode says.
+            drop(program.attach(root, CgroupAttachMode::Single)?);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What the kernel answered, in one line: a verifier's log goes to a file.
+fn answer(error: &ProgramError) -> String {
+    let ProgramError::LoadError { io_error, verifier_log } = error else {
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(inner) = source {
+            text = format!("{text}: {inner}");
+            source = inner.source();
+        }
+        return text.replace('\n', " ");
+    };
+    let log = verifier_log.to_string();
+    if !has_text(&log) {
+        return io_error.to_string();
+    }
+    match keep(&log) {
+        Some(path) => format!("{io_error}; the verifier's log is in {}", path.display()),
+        None => format!("{io_error}; the verifier's log could not be written"),
+    }
+}
+
+/// Whether the verifier wrote anything: it does not where a policy refuses.
+fn has_text(log: &str) -> bool {
+    !matches!(log.trim(), "" | "[none]")
+}
+
+/// Writes a log to a file of this process.
+fn keep(log: &str) -> Option<PathBuf> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = std::env::temp_dir().join(format!("netbreath-verifier-{}.log", std::process::id()));
+    // Never through a link that somebody else has laid in a shared folder.
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(&path)
+        .ok()?;
+    writeln!(file, "{log}").ok()?;
+    Some(path)
+}
+
+/// Mounts tracefs where nobody has: the ids of tracepoints stand in it.
+fn mount_tracefs() -> Result<(), String> {
+    const PLACE: &std::ffi::CStr = c"/sys/kernel/tracing";
+    let path = "/sys/kernel/tracing/events";
+    if Path::new(path).exists() || Path::new("/sys/kernel/debug/tracing/events").exists() {
+        return Ok(());
+    }
+    // SAFETY: all pointers are NUL-terminated strings.
+    let done = unsafe {
+        libc::mount(
+            c"nodev".as_ptr(),
+            PLACE.as_ptr(),
+            c"tracefs".as_ptr(),
+            libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC,
+            std::ptr::null(),
+        )
+    };
+    if done == 0 {
+        return Ok(());
+    }
+    let error = std::io::Error::last_os_error();
+    Err(format!(
+        "tracefs is not mounted and cannot be ({error}); as root: mount -t tracefs nodev \
+         /sys/kernel/tracing"
+    ))
+}
+
+/// Where the unified cgroup hierarchy is mounted.
+pub fn cgroup_root() -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ');
+        let (path, kind) = (fields.nth(1)?, fields.next()?);
+        (kind == "cgroup2").then(|| PathBuf::from(path))
+    })
+}
+
+/// The first capability that tracing needs and this process lacks.
+pub fn missing_privilege() -> Option<&'static str> {
+    const CAP_SYS_ADMIN: u64 = 1 << 21;
+    const CAP_PERFMON: u64 = 1 << 38;
+    const CAP_BPF: u64 = 1 << 39;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let held = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        // Where it cannot be read, the kernel's own answer will tell.
+        .unwrap_or(u64::MAX);
+    if held & CAP_SYS_ADMIN != 0 {
+        return None;
+    }
+    [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")]
+        .into_iter()
+        .find(|(bit, _)| held & bit == 0)
+        .map(|(_, name)| name)
+}
+
+impl Reached {
+    /// The gap that this leaves in what can be seen, if any.
+    pub fn gap(&self) -> Option<Gap> {
+        let what = match self.rung {
+            None => self.ladder.purpose.to_owned(),
+            Some(rung) if !rung.lost.is_empty() => format!("not seen here: {}", rung.lost),
+            Some(_) => return None,
+        };
+        let refused: Vec<String> =
+            self.refused.iter().map(|(rung, why)| format!("{}: {why}", rung.attach)).collect();
+        Some(Gap {
+            what,
+            why: format!("the kernel refused {}", refused.join("; ")),
+            mend: "`netbreath doctor` tells why".to_owned(),
+            hook: Some(self.ladder.hook.name().to_owned()),
+            count: 0,
+        })
+    }
+}
+
+/// Family numbers are those of the record.
+const _: () = assert!(Family::V4.number() == 4 && Family::V6.number() == 6);
