@@ -4,7 +4,7 @@
 use core::intrinsics::{AtomicOrdering, atomic_xadd, atomic_xchg};
 use core::mem::MaybeUninit;
 
-use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray, RingBuf};
@@ -16,9 +16,11 @@ use netbreath_common::record::{Header, Kind, Record};
 #[map]
 static RING: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 
-/// 1 while the reader sleeps, or is about to: the next record must wake it.
+/// 1 while the reader sleeps, or is about to: the next record must wake it. The
+/// reader sets it in shared memory: a system call for it would keep the kernel from
+/// calling programs on perf's tracepoints meanwhile.
 #[map]
-static ARMED: Array<u32> = Array::with_max_entries(1, 0);
+static ARMED: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Misses by hook and reason since the start; see `netbreath_common::miss`.
 #[map]

@@ -5,6 +5,18 @@ use netbreath_common::miss::Miss;
 
 use crate::event::Gap;
 
+/// The gap for a hook that the kernel has skipped `count` times.
+pub fn skipped(hook: Hook, count: u64) -> Gap {
+    Gap {
+        what: format!("{count} times, the kernel did not call the hook {}", hook.name()),
+        why: "another program of its kind, or work on the maps of one, was under way on that CPU"
+            .to_owned(),
+        mend: "what these calls would have told is lost; the rest is right".to_owned(),
+        hook: Some(hook.name().to_owned()),
+        count,
+    }
+}
+
 /// The gap for `count` misses of `hook`.
 pub fn missed(hook: Hook, miss: Miss, count: u64) -> Gap {
     Gap {

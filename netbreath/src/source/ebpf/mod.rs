@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::Program;
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::{self, Miss};
@@ -16,11 +16,13 @@ use tokio::time::Instant;
 use super::{Ask, Source, gap};
 use crate::event::{Body, Event, Gap, Via};
 
+mod armed;
 mod btf;
 mod decode;
 mod hooks;
 mod load;
 
+use armed::Armed;
 pub use load::{Reached, Verdict, cgroup_root, missing_privilege};
 
 /// How often the ring is drained while there is work. A lone event does not wait so
@@ -41,7 +43,7 @@ pub struct Ebpf {
     object: aya::Ebpf,
     reached: Vec<Reached>,
     ring: AsyncFd<RingBuf<MapData>>,
-    armed: Array<MapData, u32>,
+    armed: Armed,
     misses: PerCpuArray<MapData, u64>,
     decoder: decode::Decoder,
     /// Decoded and in order, but younger than the watermark.
@@ -54,7 +56,8 @@ pub struct Ebpf {
     /// Wall-clock time of boot, as last told.
     boot: i64,
     counted: Table<(Hook, Miss), u64>,
-    skipped: u64,
+    /// How often the kernel has skipped each hook of `reached`.
+    skipped: Vec<u64>,
     lost: u64,
 }
 
@@ -65,6 +68,8 @@ pub enum Error {
     Load(#[from] load::Error),
     #[error("cannot use the map {map}: {source}")]
     Map { map: &'static str, source: Box<MapError> },
+    #[error("cannot share the word that wakes the reader: {source}")]
+    Armed { source: std::io::Error },
     #[error("cannot wait for the ring: {source}")]
     Ring { source: std::io::Error },
     #[error("cannot read the sockets that are open already: {source}")]
@@ -90,9 +95,9 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
     // SAFETY: the ring keeps its descriptor open, and the same, until it is dropped.
     let ring = unsafe { AsyncFd::register_with_interest(ring, tokio::io::Interest::READABLE) }
         .map_err(|error| Error::Ring { source: error.into_parts().1 })?;
-    let armed = Array::try_from(take(&mut object, "ARMED")?).map_err(failed("ARMED"))?;
+    let armed = Armed::map(take(&mut object, "ARMED")?)?;
     let misses = PerCpuArray::try_from(take(&mut object, "MISSES")?).map_err(failed("MISSES"))?;
-    let now = Instant::now();
+    let (now, skipped) = (Instant::now(), reached.len());
     let mut source = Ebpf {
         object,
         reached,
@@ -106,7 +111,7 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         check_at: now + CHECK_EVERY,
         boot: boot(),
         counted: Table::new(),
-        skipped: 0,
+        skipped: vec![0; skipped],
         lost: 0,
     };
     source.begin()?;
@@ -271,7 +276,7 @@ impl Ebpf {
     /// Goes to rest, unless there is something in the ring after all: says when to
     /// drain next, or that a record will wake us.
     fn rest(&mut self) -> Result<Option<Instant>, Error> {
-        self.armed.set(0, 1, 0).map_err(failed("ARMED"))?;
+        self.armed.set();
         let came = self.drain()?;
         Ok(came.then(Instant::now))
     }
@@ -321,26 +326,20 @@ impl Ebpf {
         Ok(())
     }
 
-    /// Appends a gap if the kernel has skipped programs since the last call: it runs
-    /// none while the same program already runs on that CPU.
+    /// Appends a gap for each hook that the kernel has skipped since the last call.
     fn count_skipped(&mut self, events: &mut Vec<Event>) {
-        let total: u64 = self
-            .reached
-            .iter()
-            .filter_map(|reached| self.object.program(reached.rung?.program))
-            .filter_map(|program| recursion_misses(program.fd().ok()?.as_fd().as_raw_fd()))
-            .sum();
-        let count = total.saturating_sub(self.skipped);
-        self.skipped = total;
-        if count > 0 {
-            self.lost += count;
-            events.push(here(Gap {
-                what: format!("{count} times, the kernel skipped a hook"),
-                why: "an interrupt came while the same hook ran on that CPU".to_owned(),
-                mend: "none: the events are lost; what follows them is right".to_owned(),
-                hook: None,
-                count,
-            }));
+        for (reached, skipped) in self.reached.iter().zip(&mut self.skipped) {
+            let total = reached
+                .rung
+                .and_then(|rung| self.object.program(rung.program))
+                .and_then(|program| recursion_misses(program.fd().ok()?.as_fd().as_raw_fd()))
+                .unwrap_or(0);
+            let count = total.saturating_sub(*skipped);
+            *skipped = total;
+            if count > 0 {
+                self.lost += count;
+                events.push(here(gap::skipped(reached.ladder.hook, count)));
+            }
         }
     }
 }
