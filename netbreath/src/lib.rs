@@ -7,6 +7,8 @@
 //! This library is the program's inside, made reachable for its tests; it
 //! promises nothing to other crates.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
 pub mod cli;
 pub mod command;
 pub mod doctor;

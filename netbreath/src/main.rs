@@ -21,9 +21,22 @@ fn main() -> ExitCode {
     };
     result.unwrap_or_else(|Failure { code, error }| {
         // Why ignored: without a standard error, the exit code has to do.
-        let _ = writeln!(io::stderr(), "netbreath: {error:#}");
+        let _ = writeln!(io::stderr(), "netbreath: {}", sentence(&error));
         ExitCode::from(code)
     })
+}
+
+/// The error with its causes, each said once: our own errors end with their source,
+/// and anyhow would say it again.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// An error and its exit code.

@@ -640,7 +640,7 @@ mod tests {
     fn every_filter_means_what_it_says() {
         let filter = plan(
             "--pid 812 --comm nginx,curl --uid www-data,1000 --port 80,8000-8999 --lport 1 \
-             --rport 0 --addr 10.0.0.0/8,::ffff:192.0.2.0/120 --laddr 127.0.0.1 --raddr 0.0.0.0/0 \
+             --rport 0-100 --addr 10.0.0.0/8,::ffff:192.0.2.0/120 --laddr 127.0.0.1 --raddr 0.0.0.0/0 \
              -4 --state estab,FIN-WAIT-1,syn_rcvd,Closed,unconn --event state,accept \
              --cgroup /a/b --netns blue,pid:812,/tmp/ns,4026531833",
         )
@@ -656,7 +656,7 @@ mod tests {
                 uids: vec![33, 1000],
                 port: vec![80..=80, 8000..=8999],
                 lport: vec![1..=1],
-                rport: vec![0..=0],
+                rport: vec![0..=100],
                 addr: vec![network("10.0.0.0", 8), network("192.0.2.0", 24)],
                 laddr: vec![network("127.0.0.1", 32)],
                 raddr: vec![network("0.0.0.0", 0)],

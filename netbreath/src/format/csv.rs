@@ -62,7 +62,7 @@ impl<R> Format<R> for Csv<R> {
             out.push(b',');
         }
         self.value.clear();
-        put_gap(&mut self.value, gap);
+        put_gap(&mut self.value, gap, true, true);
         put_quoted(out, &self.value);
         out.push(b'\n');
     }
@@ -83,7 +83,7 @@ fn put_value(out: &mut Vec<u8>, cell: Cell<'_>, boot: i64) {
         }
         Cell::Flag(flag) => put(out, format_args!("{flag}")),
         Cell::Word(word) => out.extend_from_slice(word.as_bytes()),
-        Cell::Name(name) => put_name(out, name),
+        Cell::Name(name) => put_name(out, name, true),
         Cell::Endpoint(endpoint) => put(out, format_args!("{endpoint}")),
         Cell::State(state) => out.extend_from_slice(state.name().as_bytes()),
         // These say for people what fields say for programs.

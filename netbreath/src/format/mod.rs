@@ -34,8 +34,9 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 
 /// Appends a name from outside so that it can neither steer a terminal nor break a
 /// line: `\n`, `\r`, `\t` and `\\` as such, other control and direction characters
-/// and what is no UTF-8 as `\xNN`, byte by byte.
-fn put_name(out: &mut Vec<u8>, name: &[u8]) {
+/// and what is no UTF-8 as `\xNN`, byte by byte. So is all beyond ASCII unless
+/// `unicode` can be shown: a terminal of another encoding may take it for controls.
+fn put_name(out: &mut Vec<u8>, name: &[u8], unicode: bool) {
     for chunk in name.utf8_chunks() {
         for c in chunk.valid().chars() {
             let mut bytes = [0; 4];
@@ -46,7 +47,7 @@ fn put_name(out: &mut Vec<u8>, name: &[u8]) {
                 '\t' => out.extend_from_slice(b"\\t"),
                 '\\' => out.extend_from_slice(b"\\\\"),
                 ' '..='~' => out.push(bytes[0]),
-                c if c.is_control() || misleads(c) => put_hex(out, bytes),
+                c if !unicode || c.is_control() || misleads(c) => put_hex(out, bytes),
                 _ => out.extend_from_slice(bytes),
             }
         }
@@ -73,7 +74,7 @@ mod tests {
 
     fn name(bytes: &[u8]) -> String {
         let mut out = Vec::new();
-        put_name(&mut out, bytes);
+        put_name(&mut out, bytes, true);
         String::from_utf8(out).unwrap()
     }
 
@@ -85,5 +86,8 @@ mod tests {
         assert_eq!(name(b"\xff\xfe ok \xc3"), r"\xff\xfe ok \xc3");
         // The C1 control sequence introducer and the right-to-left override.
         assert_eq!(name("\u{9b}31m\u{202e}".as_bytes()), r"\xc2\x9b31m\xe2\x80\xae");
+        let mut ascii = Vec::new();
+        put_name(&mut ascii, "café".as_bytes(), false);
+        assert_eq!(ascii, br"caf\xc3\xa9");
     }
 }

@@ -1,7 +1,5 @@
 //! Lines for people: aligned columns, a header, and colour where it is wanted.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use netbreath_common::tcp::TcpState;
@@ -155,7 +153,10 @@ impl<R> Format<R> for Text<R> {
     fn gap(&mut self, _: &Event, gap: &Gap, out: &mut Vec<u8>) {
         let ink = if self.style.colour { Ink::Warn } else { Ink::Plain };
         out.extend_from_slice(ink.begin());
-        put_gap(out, gap);
+        out.extend_from_slice(b"! gap: ");
+        // What the kernel answered to a hook that cannot be had is for `doctor`, and
+        // for the formats for programs.
+        put_gap(out, gap, gap.count > 0, self.style.unicode);
         out.extend_from_slice(ink.end());
         out.push(b'\n');
     }
@@ -168,19 +169,17 @@ impl<R> Format<R> for Text<R> {
     fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
-/// `! gap: what (why); mend`, as a line and in the summary. What the kernel answered
-/// to a hook that cannot be had is for `doctor`, and for the formats for programs.
-pub fn put_gap(out: &mut Vec<u8>, gap: &Gap) {
-    out.extend_from_slice(b"! gap: ");
-    put_name(out, gap.what.as_bytes());
-    if gap.count > 0 && !gap.why.is_empty() {
+/// `what (why); mend`, the why only if asked for.
+pub fn put_gap(out: &mut Vec<u8>, gap: &Gap, why: bool, unicode: bool) {
+    put_name(out, gap.what.as_bytes(), unicode);
+    if why && !gap.why.is_empty() {
         out.extend_from_slice(b" (");
-        put_name(out, gap.why.as_bytes());
+        put_name(out, gap.why.as_bytes(), unicode);
         out.push(b')');
     }
     if !gap.mend.is_empty() {
         out.extend_from_slice(b"; ");
-        put_name(out, gap.mend.as_bytes());
+        put_name(out, gap.mend.as_bytes(), unicode);
     }
 }
 
@@ -192,9 +191,9 @@ fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {
         Cell::Number(number) | Cell::Id(number) => put(out, format_args!("{number}")),
         Cell::Flag(flag) => out.extend_from_slice(if flag { b"yes" } else { b"no" }),
         Cell::Word(word) => out.extend_from_slice(word.as_bytes()),
-        Cell::Name(name) => put_name(out, name),
+        Cell::Name(name) => put_name(out, name, unicode),
         Cell::Process { pid, comm } => {
-            put_name(out, comm);
+            put_name(out, comm, unicode);
             put(out, format_args!("[{pid}]"));
         }
         Cell::Endpoint(endpoint) => put(out, format_args!("{endpoint}")),
@@ -244,9 +243,8 @@ fn put_endpoint(
     room: usize,
     unicode: bool,
 ) {
-    let any = |addr: IpAddr| addr.is_unspecified();
     let name = match names {
-        Some(names) if !any(endpoint.addr) => names.name(endpoint.addr),
+        Some(names) if !endpoint.addr.is_unspecified() => names.name(endpoint.addr),
         _ => None,
     };
     let Some(name) = name else {
@@ -259,9 +257,9 @@ fn put_endpoint(
         Some(over) if over > 0 && name.is_ascii() => {
             out.extend_from_slice(cut.as_bytes());
             let skip = over + cut.width();
-            put_name(out, name.as_bytes().get(skip..).unwrap_or_default());
+            put_name(out, name.as_bytes().get(skip..).unwrap_or_default(), unicode);
         }
-        _ => put_name(out, name.as_bytes()),
+        _ => put_name(out, name.as_bytes(), unicode),
     }
     match endpoint.port {
         0 => out.extend_from_slice(b":*"),

@@ -1,0 +1,230 @@
+//! The program from outside: messages and exit codes. None of this needs root; what
+//! cannot run says so and is counted.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+mod script;
+
+static SKIPPED: AtomicU32 = AtomicU32::new(0);
+
+fn skip(why: &str) {
+    let skipped = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
+    eprintln!("skipped ({skipped} so far): {why}");
+}
+
+fn netbreath(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netbreath"));
+    command.args(arguments).env("LC_ALL", "C.UTF-8").env("TZ", "UTC").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    texts(netbreath(arguments).output().unwrap())
+}
+
+fn texts(output: Output) -> (Option<i32>, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// A file that is gone when the test is.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new(content: &str) -> Temporary {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("netbreath-cli-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, content).unwrap();
+        Temporary(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn wrong_use_is_code_2_and_says_what_to_do() {
+    for (line, message) in [
+        ("--pid 999999999", "there is no process 999999999"),
+        ("--addr 10.0.0.0/33", "10.0.0.0/33: the prefix of an IPv4 network is 0 to 32 bits long"),
+        ("--port 70000", "70000 is not a port: ports go from 0 to 65535"),
+        ("-4 -6", "-4 and -6 exclude each other"),
+        ("-4 --addr ::1", "--addr ::1 is IPv6, but -4 keeps only IPv4"),
+        ("--port 90-80", "the range of ports 90-80 is empty"),
+        ("--pid 1 -- true", "--pid and a COMMAND exclude each other"),
+        ("-o /no/such/directory/file", "cannot write to /no/such/directory/file: choose a file"),
+        ("--columns nonsense", "\"nonsense\" is not a column; these are:\n  time"),
+        ("--state nonsense", "\"nonsense\" is not a TCP state; these are: ESTABLISHED"),
+        ("--netns nonsense", "there is no network namespace \"nonsense\""),
+        ("--cgroup /nonsense", "there is no cgroup \"/nonsense\""),
+        ("--uid nobody-of-that-name", "there is no user \"nobody-of-that-name\""),
+        ("--count 0", "invalid value '0' for '--count <N>'"),
+        ("--event nonsense", "[possible values: seed, state, accept]"),
+        ("curl example.com", "unexpected argument 'curl'"),
+    ] {
+        let arguments: Vec<&str> = ["trace"].into_iter().chain(line.split(' ')).collect();
+        let (code, out, talk) = run(&arguments);
+        assert_eq!(code, Some(2), "{line}: {talk}");
+        assert!(talk.contains(message), "{line}: {talk}");
+        assert_eq!(out, "", "{line}");
+    }
+}
+
+#[test]
+fn help_is_for_the_stranger() {
+    let (code, _, talk) = run(&[]);
+    assert_eq!(code, Some(2));
+    assert!(talk.contains("sudo netbreath trace"), "{talk}");
+    for (arguments, part) in [
+        (&["--help"][..], "sudo netbreath trace"),
+        (&["trace", "-h"], "Only connections with this port at either end"),
+        (&["trace", "--help"], "Exit codes:"),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+    ] {
+        let (code, out, _) = run(arguments);
+        assert_eq!(code, Some(0));
+        assert!(out.contains(part), "{out}");
+        assert!(!out.contains("owner-from-cpu") && !out.contains("replay"), "{out}");
+    }
+}
+
+#[test]
+fn without_privilege_it_is_code_77() {
+    let mut command = netbreath(&["trace", "--duration", "1ms"]);
+    // SAFETY: geteuid has no preconditions.
+    if unsafe { libc::geteuid() } == 0 {
+        command.uid(65_534).gid(65_534);
+    }
+    match command.output() {
+        Ok(output) => {
+            let (code, out, talk) = texts(output);
+            assert_eq!(code, Some(77), "{talk}");
+            assert!(talk.contains("CAP_BPF") && talk.contains("sudo"), "{talk}");
+            assert_eq!((out.as_str(), talk.lines().count()), ("", 1));
+        }
+        Err(error) => skip(&format!("the user nobody cannot run the program here: {error}")),
+    }
+}
+
+#[test]
+fn a_recording_plays_in_every_format() {
+    let recording = Temporary::new(&script::recording());
+    let run = |more: &[&str]| run(&[&["trace", "-n", "--replay", recording.path()], more].concat());
+    let (code, out, talk) = run(&[]);
+    assert_eq!((code, out.lines().count()), (Some(0), 16));
+    assert!(out.starts_with("TIME            PROCESS "), "{out}");
+    assert!(out.contains("03:04:05.020431 nginx[812] "), "{out}");
+    assert!(out.contains("SYN_RECV → ESTABLISHED"), "{out}");
+    assert_eq!(talk, "13 events, 3 lost, 2 gaps; 2 sockets still open\n");
+
+    let (code, out, _) = run(&["--format", "jsonl"]);
+    assert_eq!((code, out), (Some(0), script::recording()));
+    let (_, out, _) = run(&["--format", "csv", "--columns", "pid,comm"]);
+    assert!(out.starts_with("pid,comm,info\n4242,curl,\n"), "{out}");
+    let (_, out, _) = run(&["--format", "json", "--count", "3"]);
+    assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&out).unwrap().len(), 3);
+    let (_, out, _) = run(&["--timestamps", "delta", "--columns", "time", "--count", "2"]);
+    assert_eq!(out, "TIME\n0.000000\n0.020300\n");
+}
+
+#[test]
+fn a_locale_without_utf8_gets_ascii() {
+    let recording = Temporary::new(&script::recording());
+    let mut command = netbreath(&["trace", "-n", "--replay", recording.path()]);
+    let (_, out, _) = texts(command.env("LC_ALL", "C").output().unwrap());
+    assert!(out.contains("SYN_RECV -> ESTABLISHED") && out.contains("31.0us"), "{out}");
+    assert!(out.is_ascii());
+}
+
+#[test]
+fn strict_makes_loss_an_error() {
+    let recording = Temporary::new(&script::recording());
+    let (code, out, talk) = run(&["trace", "-n", "--strict", "--replay", recording.path()]);
+    assert_eq!((code, out.lines().count()), (Some(2), 16));
+    assert!(talk.contains("3 events were lost, which --strict does not allow"), "{talk}");
+    let lossless: String = script::recording()
+        .lines()
+        .filter(|line| !line.contains("gap"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let lossless = Temporary::new(&lossless);
+    assert_eq!(run(&["trace", "--strict", "--replay", lossless.path()]).0, Some(0));
+}
+
+#[test]
+fn a_closed_pipe_is_code_0_and_quiet() {
+    // More than a pipe holds.
+    let recording = Temporary::new(&script::recording().repeat(1000));
+    let mut child = netbreath(&["trace", "-n", "--replay", recording.path()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut some = [0; 100];
+    child.stdout.take().unwrap().read_exact(&mut some).unwrap();
+    let (code, _, talk) = texts(child.wait_with_output().unwrap());
+    assert_eq!((code, talk.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_full_disk_is_code_2() {
+    let recording = Temporary::new(&script::recording());
+    let full = ["trace", "--replay", recording.path(), "-o", "/dev/full"];
+    let (code, _, talk) = run(&full);
+    assert_eq!(code, Some(2));
+    assert!(talk.contains("cannot write to /dev/full: No space left on device"), "{talk}");
+}
+
+#[test]
+fn output_goes_to_a_file_and_the_ready_file_tells_when() {
+    let recording = Temporary::new(&script::recording());
+    let (out, ready) = (Temporary::new("old"), Temporary::new(""));
+    fs::remove_file(ready.path()).unwrap();
+    let (code, stdout, _) = run(&[
+        "trace",
+        "-n",
+        "--replay",
+        recording.path(),
+        "-o",
+        out.path(),
+        "--ready-file",
+        ready.path(),
+    ]);
+    assert_eq!((code, stdout.as_str()), (Some(0), ""));
+    assert_eq!(fs::read_to_string(out.path()).unwrap().lines().count(), 16);
+    assert_eq!(fs::read_to_string(ready.path()).unwrap(), "ready\n");
+    let (code, _, talk) =
+        run(&["trace", "--replay", recording.path(), "--ready-file", "/no/such/file"]);
+    assert_eq!(code, Some(2));
+    assert!(talk.contains("cannot write the ready file /no/such/file"), "{talk}");
+}
+
+#[test]
+fn a_broken_recording_is_an_error_with_its_line() {
+    let recording = Temporary::new("{}\n");
+    let (code, _, talk) = run(&["trace", "--replay", recording.path()]);
+    assert_eq!(code, Some(2));
+    assert!(talk.contains("line 1 of") && talk.contains("is no event"), "{talk}");
+    let (code, _, talk) = run(&["trace", "--replay", "/no/such/file"]);
+    assert_eq!(code, Some(2));
+    // Each cause once.
+    let message = "netbreath: cannot read the recording \"/no/such/file\": \
+                   No such file or directory (os error 2)\n";
+    assert_eq!(talk, message);
+}

@@ -1,0 +1,195 @@
+//! One list of events for every test that needs some, and a source that plays them.
+#![allow(dead_code, reason = "each test crate uses its part")]
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::time::Duration;
+
+use netbreath::event::{
+    Accept, Body, Comm, Event, Family, Flow, Gap, How, Line, Owner, Proto, Seed, Socket, SocketId,
+    State, Via,
+};
+use netbreath::source::Source;
+use netbreath_common::tcp::TcpState;
+
+/// 2026-01-02 03:04:05 UTC, less the 1000 s that the machine has been up.
+pub const BOOT: i64 = 1_767_323_045_000_000_000 - 1_000_000_000_000;
+
+pub fn owner(pid: u32, comm: Comm, uid: u32, how: How) -> Option<Owner> {
+    Some(Owner { pid, comm, exe: Some("/usr/bin/program".into()), uid, how })
+}
+
+pub fn socket(id: u64, local: &str, remote: &str, owner: Option<Owner>) -> Socket {
+    Socket {
+        id: SocketId(id),
+        proto: Proto::Tcp,
+        flow: Flow {
+            family: if local.starts_with('[') { Family::V6 } else { Family::V4 },
+            local: local.parse().unwrap(),
+            remote: remote.parse().unwrap(),
+        },
+        owner,
+        netns: Some(4_026_531_833),
+        cgroup: Some("/system.slice/nginx.service".into()),
+        born: true,
+    }
+}
+
+/// A client and a server, a server that did not answer, IPv6, names that attack the
+/// terminal, unknown owners, and gaps.
+pub fn events() -> Vec<Event> {
+    use TcpState::{
+        Close, CloseWait, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv, SynSent,
+    };
+    let curl = || owner(4242, Comm::from_name("curl"), 1000, How::Connect);
+    let nginx = |how| owner(812, Comm::from_name("nginx"), 33, how);
+    let client = || socket(1, "192.168.100.107:46712", "93.184.216.134:443", curl());
+    let unbound = || socket(1, "192.168.100.107:*", "93.184.216.134:443", curl());
+    let server = |how| socket(2, "10.0.0.1:8080", "10.0.0.99:51234", nginx(how));
+    let long = "[2001:db8:1234:5678:9abc:def0:1234:5678]";
+    let wide = socket(
+        3,
+        &format!("{long}:51000"),
+        &format!("{long}:65535"),
+        owner(1_234_567, Comm::new(*b"a\x1b[2J\n\"b\",\xffcd\0\0\0"), 0, How::Snapshot),
+    );
+    let mut nobody = socket(4, "127.0.0.1:25", "127.0.0.1:40000", None);
+    nobody.netns = None;
+    nobody.cgroup = None;
+    nobody.born = false;
+    let state = |socket, old, new, in_state| Body::State(State { socket, old, new, in_state });
+    let gap = |what: &str, hook: Option<&str>, count| {
+        Body::Gap(Gap {
+            what: what.into(),
+            why: "the ring was full".into(),
+            mend: "give a larger --ring-size".into(),
+            hook: hook.map(Into::into),
+            count,
+        })
+    };
+    let bodies = vec![
+        (0, Body::Clock { boot: BOOT }),
+        (
+            0,
+            Body::Seed(Seed {
+                socket: socket(9, "0.0.0.0:8080", "0.0.0.0:*", nginx(How::Snapshot)),
+                state: Listen,
+                fd: 6,
+            }),
+        ),
+        (10, state(unbound(), Close, SynSent, None)),
+        (20_310, state(client(), SynSent, Established, Some(20_300_000))),
+        (20_400, state(server(How::Inherited), Listen, SynRecv, None)),
+        (20_431, state(server(How::Inherited), SynRecv, Established, Some(31_000))),
+        (
+            20_500,
+            Body::Accept(Accept { socket: server(How::Accept), queued: Some(69_000), fd: Some(7) }),
+        ),
+        (30_000, gap("3 records were lost", None, 3)),
+        (1_220_310, state(client(), Established, FinWait1, Some(1_200_000_000))),
+        (1_220_400, state(server(How::Accept), Established, CloseWait, Some(1_199_969_000))),
+        (1_220_450, state(server(How::Accept), CloseWait, LastAck, Some(50_000))),
+        (1_220_500, state(client(), FinWait1, FinWait2, Some(190_000))),
+        (1_220_501, state(client(), FinWait2, Close, Some(999))),
+        (1_220_502, state(server(How::Accept), LastAck, Close, Some(52_000))),
+        (1_300_000, state(wide, SynSent, Close, Some(127_000_000_000))),
+        (1_300_001, state(nobody, Established, CloseWait, None)),
+        (1_400_000, gap("accept() is not watched", Some("accept"), 0)),
+    ];
+    let event = |(micros, body): (u64, Body)| Event {
+        at: 1_000_000_000_000 + micros * 1_000,
+        via: Via::Kernel,
+        body,
+    };
+    bodies.into_iter().map(event).collect()
+}
+
+/// The events as a recording.
+pub fn recording() -> String {
+    let line = |event: &Event| serde_json::to_string(&Line::new(event, BOOT)).unwrap() + "\n";
+    events().iter().map(line).collect()
+}
+
+/// What a scripted source does next.
+#[derive(Debug)]
+pub enum Step {
+    Give(Vec<Event>),
+    Sleep(Duration),
+    Hang,
+    Fail,
+}
+
+/// A source that follows a script, and then ends.
+#[derive(Debug, Default)]
+pub struct Script {
+    pub steps: VecDeque<Step>,
+    pub at_finish: Vec<Event>,
+    pub lost: u64,
+    pub followed: Vec<u32>,
+    /// The end of the pause that is under way: a dropped wait goes on later.
+    until: Option<tokio::time::Instant>,
+}
+
+impl Script {
+    pub fn new(steps: impl IntoIterator<Item = Step>) -> Script {
+        Script { steps: steps.into_iter().collect(), ..Script::default() }
+    }
+}
+
+impl Source for Script {
+    type Error = std::io::Error;
+
+    async fn next(&mut self, events: &mut Vec<Event>) -> std::io::Result<()> {
+        loop {
+            match self.steps.front() {
+                None => return Ok(()),
+                Some(Step::Hang) => pending().await,
+                Some(Step::Sleep(time)) => {
+                    let now = tokio::time::Instant::now();
+                    tokio::time::sleep_until(*self.until.get_or_insert(now + *time)).await;
+                    self.until = None;
+                }
+                Some(Step::Fail) => return Err(std::io::Error::other("the script fails here")),
+                Some(Step::Give(_)) => {}
+            }
+            // Only now, so that nothing is lost when we are dropped while we wait.
+            if let Some(Step::Give(batch)) = self.steps.pop_front() {
+                events.extend(batch);
+                return Ok(());
+            }
+        }
+    }
+
+    fn finish(&mut self, events: &mut Vec<Event>) -> std::io::Result<()> {
+        events.append(&mut self.at_finish);
+        Ok(())
+    }
+
+    fn follow(&mut self, pid: u32) -> std::io::Result<()> {
+        self.followed.push(pid);
+        Ok(())
+    }
+
+    fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+/// How a plan without wishes writes.
+pub fn output(format: netbreath::cli::FormatName, width: Option<usize>) -> netbreath::plan::Output {
+    use netbreath::view::trace::{LEAST_NEEDED, USUAL, column_named};
+    netbreath::plan::Output {
+        format,
+        columns: USUAL.iter().filter_map(|key| column_named(key)).collect(),
+        spare: LEAST_NEEDED.to_vec(),
+        width,
+        style: netbreath::format::text::Style {
+            colour: false,
+            unicode: true,
+            timestamps: netbreath::cli::Timestamps::Wall,
+            timezone: jiff::tz::TimeZone::UTC,
+        },
+        names: false,
+        seeds: false,
+    }
+}
