@@ -136,6 +136,7 @@ fn made(tracer: &Tracer, churned: Churned) -> u64 {
     churned.connections * tracer.events
 }
 
+/// What we want of netbreath, and what there is.
 struct Goal {
     text: &'static str,
     measured: String,
@@ -231,7 +232,7 @@ impl Report {
                 "median",
                 "ratio best",
                 "median",
-                "events",
+                "made",
                 "lost",
                 "CPU/event",
                 "memory",
@@ -282,7 +283,7 @@ impl Report {
             "",
             [
                 "conn/s",
-                "events",
+                "made",
                 "delivered",
                 "said lost",
                 "delay p50",
@@ -323,7 +324,7 @@ impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "netbreath trace on {}: {} rounds of {} connections",
+            "netbreath trace on {}: {} x {} connections",
             machine().unwrap_or_else(|_| "an unknown machine".to_owned()),
             self.rounds,
             self.connections
@@ -379,8 +380,7 @@ fn row(
 ) -> fmt::Result {
     write!(f, "{name:<20}")?;
     for cell in cells {
-        // Why: a value of our own types would ignore the width.
-        write!(f, "{:>12}", cell.to_string())?;
+        write!(f, "{cell:>12}")?;
     }
     writeln!(f)
 }
