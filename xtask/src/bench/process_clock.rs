@@ -1,4 +1,4 @@
-//! What another process has used of the machine so far.
+//! What other processes, and the machine, have used so far; and the time.
 
 use std::fs;
 use std::time::Duration;
@@ -67,6 +67,29 @@ pub fn sleeps_in(pid: u32) -> Result<String> {
     fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))
 }
 
+/// CPU time of the whole machine so far: spent, and spent or idle.
+pub fn machine() -> Result<(u64, u64)> {
+    let file = "/proc/stat";
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+    machine_times(&text).with_context(|| format!("{file} does not begin with the CPU times"))
+}
+
+fn machine_times(text: &str) -> Option<(u64, u64)> {
+    let times: Vec<u64> = text
+        .lines()
+        .next()?
+        .strip_prefix("cpu ")?
+        .split_whitespace()
+        // Why eight: the time of guests, which follows, is in that of users already.
+        .take(8)
+        .map(|time| time.parse().ok())
+        .collect::<Option<_>>()?;
+    let all = times.iter().sum::<u64>();
+    // Idle, and idle while a disk is waited for.
+    let idle = times.get(3)? + times.get(4)?;
+    Some((all - idle, all))
+}
+
 fn status(file: &str) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read {file}"))
 }
@@ -92,6 +115,13 @@ mod tests {
         assert_eq!(number(status, "VmHWM:"), Some(1234));
         assert_eq!(number(status, "voluntary_ctxt_switches:"), Some(150));
         assert_eq!(number(status, "VmSwap:"), None);
+    }
+
+    #[test]
+    fn the_machine_is_idle_in_two_ways() {
+        let stat = "cpu  10 1 20 300 4 5 6 7 8 9\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+        assert_eq!(machine_times(stat), Some((49, 353)));
+        assert_eq!(machine_times("intr 1\n"), None);
     }
 
     #[test]

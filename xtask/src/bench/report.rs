@@ -13,12 +13,17 @@ use super::output::Seen;
 use super::statistic::{best, median, quantile};
 use super::tracer::{NETBREATH, NETBREATH_FILTERED, TCPSTATES, Tracer, Used};
 
+/// A machine is never quite without other work.
+const DISTURBED: f64 = 0.05;
+
 pub struct Report {
     pub rounds: u32,
     /// Of a turn.
     pub connections: u64,
     /// Connections a second.
     pub untraced: Vec<f64>,
+    /// Shares of the machine that others used before each round.
+    pub others: Vec<f64>,
     pub series: Vec<Series>,
     pub paced: Counted,
     /// In seconds.
@@ -329,6 +334,13 @@ impl Display for Report {
             self.rounds,
             self.connections
         )?;
+        if let Some(share) = best(&self.others).filter(|share| *share > DISTURBED) {
+            writeln!(
+                f,
+                "Other processes took up to {:.0} % of this machine: trust no number too much.",
+                share * 100.0
+            )?;
+        }
         writeln!(f, "\nOutput to /dev/null:")?;
         self.rates(f)?;
         writeln!(f, "\nOutput through a pipe, read and counted:")?;
@@ -459,6 +471,7 @@ mod tests {
             rounds: 1,
             connections: 100_000,
             untraced: vec![30_000.0],
+            others: vec![0.02, 0.31],
             series: vec![
                 own,
                 series(&NETBREATH_FILTERED, 0.97, Duration::ZERO, 0),
@@ -532,7 +545,14 @@ mod tests {
     #[test]
     fn the_table_has_everything() {
         let text = report().to_string();
-        for part in ["untraced", "0.85", "not run: missing", "met", "2.0 ms"] {
+        for part in [
+            "31 %",
+            "untraced",
+            "0.85",
+            "not run: missing",
+            "met",
+            "2.0 ms",
+        ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }

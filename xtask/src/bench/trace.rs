@@ -30,6 +30,9 @@ pub struct Args {
     /// How many transitions each tracer's output is counted over
     #[arg(long, default_value_t = 1_000_000)]
     transitions: u64,
+    /// Leave the other tracers out
+    #[arg(long)]
+    no_peers: bool,
     /// Measure this binary instead of building one
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -56,6 +59,8 @@ const STARTS: u32 = 10;
 /// Connections a second where the delay is looked at on a machine with time to spare.
 const PACE: u32 = 2000;
 const PACED: Duration = Duration::from_secs(3);
+/// Before each round, to see whether the machine is ours.
+const BREAK: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_secs(5);
 
 pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
@@ -101,7 +106,12 @@ impl Bench<'_> {
     fn measure(&self) -> Result<Report> {
         eprintln!("bench: how fast this machine is");
         let load = self.calibrate()?;
-        let (untraced, mut series) = self.rounds(load)?;
+        let mut series: Vec<_> = TRACERS
+            .into_iter()
+            .filter(|tracer| !(self.args.no_peers && tracer.is_peer()))
+            .map(|tracer| Series::new(tracer, tracer.program(self.netbreath).err()))
+            .collect();
+        let (untraced, others) = self.rounds(load, &mut series)?;
         for series in &mut series {
             // Why: with a filter that matches nothing there is nothing to count.
             if series.failure.is_none() && series.tracer.events > 0 {
@@ -127,6 +137,7 @@ impl Bench<'_> {
             rounds: self.args.rounds,
             connections: load.connections,
             untraced,
+            others,
             series,
             paced,
             starts,
@@ -157,14 +168,13 @@ impl Bench<'_> {
         }
     }
 
-    /// The untraced rates, and what there is about each tracer.
-    fn rounds(&self, load: Load) -> Result<(Vec<f64>, Vec<Series>)> {
+    /// Gives the untraced rates, and how busy the machine was without us before each.
+    fn rounds(&self, load: Load, series: &mut [Series]) -> Result<(Vec<f64>, Vec<f64>)> {
         let mut untraced_rates = Vec::new();
-        let mut series: Vec<_> = TRACERS
-            .map(|tracer| Series::new(tracer, tracer.program(self.netbreath).err()))
-            .into();
+        let mut others = Vec::new();
         for round in 1..=self.args.rounds {
             eprintln!("bench: round {round} of {}", self.args.rounds);
+            others.push(busy()?);
             let mut rates = vec![None; series.len()];
             let mut without = None;
             for place in order(series.len() + 1, round as usize) {
@@ -189,7 +199,7 @@ impl Bench<'_> {
                 }
             }
         }
-        Ok((untraced_rates, series))
+        Ok((untraced_rates, others))
     }
 
     /// The load with a tracer whose output nobody reads.
@@ -257,6 +267,14 @@ impl Bench<'_> {
 
 fn untraced(load: Load) -> Result<Churned> {
     Churn::prepare(load)?.run()
+}
+
+/// The share of the machine that is used while we do nothing.
+fn busy() -> Result<f64> {
+    let (used, all) = process_clock::machine()?;
+    thread::sleep(BREAK);
+    let (used_now, all_now) = process_clock::machine()?;
+    Ok((used_now - used) as f64 / (all_now - all).max(1) as f64)
 }
 
 /// The places of a round. Why rotated: whoever is first finds a machine that has rested.
