@@ -12,6 +12,8 @@ use std::{env, io, thread};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use super::process_clock;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// How many, unless the time is up before
@@ -50,6 +52,7 @@ pub fn start(args: &Args) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))
         .context("cannot listen in the new network namespace")?;
     let port = listener.local_addr()?.port();
+    let cpu = process_clock::own_cpu()?;
     let begin = Instant::now();
     let mut connections = 0;
     while connections < args.connections && begin.elapsed().as_secs_f64() < args.seconds {
@@ -62,10 +65,12 @@ pub fn start(args: &Args) -> Result<()> {
         connections += 1;
     }
     let seconds = begin.elapsed().as_secs_f64();
+    let cpu = process_clock::own_cpu()? - cpu;
     drop(listener);
     say(&json!({
         "connections": connections,
         "seconds": seconds,
+        "cpu_seconds": cpu.as_secs_f64(),
         "transitions": connections * TRANSITIONS + LISTENER_TRANSITIONS,
     }))
 }
@@ -151,6 +156,9 @@ pub struct Churn {
 pub struct Churned {
     pub connections: u64,
     pub seconds: f64,
+    /// Its own CPU time. What the kernel does for a connection, and what a hook adds to
+    /// that, is in it; what others take is not.
+    pub cpu_seconds: f64,
     pub transitions: u64,
 }
 
@@ -159,11 +167,16 @@ impl Churned {
         self.connections as f64 / self.seconds
     }
 
+    pub fn cpu_per_connection(&self) -> f64 {
+        self.cpu_seconds / self.connections as f64
+    }
+
     fn parse(line: &str) -> Option<Self> {
         let line: Value = serde_json::from_str(line).ok()?;
         Some(Self {
             connections: line["connections"].as_u64()?,
             seconds: line["seconds"].as_f64()?,
+            cpu_seconds: line["cpu_seconds"].as_f64()?,
             transitions: line["transitions"].as_u64()?,
         })
     }
@@ -223,11 +236,12 @@ mod tests {
 
     #[test]
     fn the_result_is_read() {
-        let line = r#"{"connections":200,"seconds":0.5,"transitions":2002}"#;
+        let line = r#"{"connections":200,"seconds":0.5,"cpu_seconds":0.4,"transitions":2002}"#;
         let churned = Churned::parse(line).expect("a result");
         assert_eq!(churned.connections, 200);
         assert_eq!(churned.transitions, 2002);
         assert!((churned.rate() - 400.0).abs() < 1e-9);
+        assert!((churned.cpu_per_connection() - 0.002).abs() < 1e-9);
         assert_eq!(Churned::parse(""), None);
         assert_eq!(Churned::parse(r#"{"netns":4026531833}"#), None);
     }

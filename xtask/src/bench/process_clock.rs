@@ -20,6 +20,11 @@ pub fn cpu(pid: u32) -> Result<Duration> {
     read(clock).with_context(|| format!("cannot read the CPU clock of process {pid}"))
 }
 
+/// CPU time of this process.
+pub fn own_cpu() -> Result<Duration> {
+    read(libc::CLOCK_PROCESS_CPUTIME_ID).context("cannot read the CPU clock")
+}
+
 /// Wall-clock time, in nanoseconds since the epoch.
 pub fn wall() -> Result<u64> {
     let now = read(libc::CLOCK_REALTIME).context("cannot read the time of day")?;

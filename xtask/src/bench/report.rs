@@ -35,9 +35,11 @@ pub struct Report {
 pub struct Series {
     pub tracer: &'static Tracer,
     /// Connections a second.
-    pub rates: Vec<f64>,
+    rates: Vec<f64>,
     /// To the untraced rate of the same round.
-    pub ratios: Vec<f64>,
+    ratios: Vec<f64>,
+    /// The same by the CPU time of the load: for a machine that others use too.
+    cpu_ratios: Vec<f64>,
     /// Events that it had to write.
     made: u64,
     lost: Option<u64>,
@@ -80,6 +82,7 @@ impl Series {
             tracer,
             rates: Vec::new(),
             ratios: Vec::new(),
+            cpu_ratios: Vec::new(),
             made: 0,
             lost: Some(0),
             cpu: Duration::ZERO,
@@ -94,6 +97,14 @@ impl Series {
         self.lost = self.lost.zip(used.lost).map(|(sum, lost)| sum + lost);
         self.cpu += used.cpu;
         self.memory = self.memory.max(used.memory);
+    }
+
+    /// A turn, next to the untraced one of the same round.
+    pub fn compare(&mut self, traced: Churned, untraced: Churned) {
+        self.rates.push(traced.rate());
+        self.ratios.push(traced.rate() / untraced.rate());
+        self.cpu_ratios
+            .push(untraced.cpu_per_connection() / traced.cpu_per_connection());
     }
 
     /// Uses a result. A peer that fails is left out from then on; netbreath must not fail.
@@ -237,6 +248,7 @@ impl Report {
                 "median",
                 "ratio best",
                 "median",
+                "by CPU",
                 "made",
                 "lost",
                 "CPU/event",
@@ -250,6 +262,7 @@ impl Report {
             [
                 maybe(best(&self.untraced), whole),
                 maybe(median(&self.untraced), whole),
+                two(1.0),
                 two(1.0),
                 two(1.0),
                 none(),
@@ -267,6 +280,7 @@ impl Report {
                     maybe(median(&series.rates), whole),
                     maybe(best(&series.ratios), two),
                     maybe(median(&series.ratios), two),
+                    maybe(median(&series.cpu_ratios), two),
                     count(series.made),
                     maybe(series.lost, count),
                     series.cpu_per_event().map_or_else(none, microseconds),
@@ -362,7 +376,7 @@ impl Display for Report {
                 None => "system calls not counted: strace is missing, or not allowed".to_owned(),
             }
         )?;
-        writeln!(f, "\nGoals (ratios are medians):")?;
+        writeln!(f, "\nGoals (ratios are medians of rates):")?;
         for goal in self.goals() {
             let verdict = match goal.met {
                 Some(true) => "met",
@@ -434,6 +448,7 @@ mod tests {
     const CHURNED: Churned = Churned {
         connections: 100_000,
         seconds: 4.0,
+        cpu_seconds: 3.0,
         transitions: 1_000_002,
     };
 
@@ -445,8 +460,11 @@ mod tests {
             lost: Some(lost),
         };
         series.add(CHURNED, &used);
-        series.rates.push(CHURNED.rate());
-        series.ratios.push(ratio);
+        let slower = Churned {
+            seconds: CHURNED.seconds / ratio,
+            ..CHURNED
+        };
+        series.compare(slower, CHURNED);
         series
     }
 

@@ -175,27 +175,26 @@ impl Bench<'_> {
         for round in 1..=self.args.rounds {
             eprintln!("bench: round {round} of {}", self.args.rounds);
             others.push(busy()?);
-            let mut rates = vec![None; series.len()];
+            let mut traced = vec![None; series.len()];
             let mut without = None;
             for place in order(series.len() + 1, round as usize) {
                 let Some(series) = series.get_mut(place) else {
-                    without = Some(untraced(load)?.rate());
+                    without = Some(untraced(load)?);
                     continue;
                 };
                 if series.failure.is_none() {
                     let turn = self.turn(series.tracer, load);
                     series.take(turn, |series, (churned, used)| {
-                        rates[place] = Some(churned.rate());
+                        traced[place] = Some(churned);
                         series.add(churned, &used);
                     })?;
                 }
             }
             let without = without.context("a round without an untraced turn")?;
-            untraced_rates.push(without);
-            for (series, rate) in series.iter_mut().zip(rates) {
-                if let Some(rate) = rate {
-                    series.rates.push(rate);
-                    series.ratios.push(rate / without);
+            untraced_rates.push(without.rate());
+            for (series, traced) in series.iter_mut().zip(traced) {
+                if let Some(traced) = traced {
+                    series.compare(traced, without);
                 }
             }
         }
