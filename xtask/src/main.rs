@@ -1,6 +1,8 @@
 //! The commands around the code: `cargo xtask run -- trace` is the first one to know,
 //! `cargo xtask test` the second.
 
+#[cfg(target_os = "linux")]
+mod bench;
 mod build;
 mod check_load;
 mod ci;
@@ -41,6 +43,9 @@ enum Task {
     Lint,
     /// Load every kernel program that this kernel can take
     CheckLoad,
+    /// Measure what tracing costs, next to other tracers: `cargo xtask bench trace`
+    #[cfg(target_os = "linux")]
+    Bench(bench::Args),
     /// What `.ci/run` runs: lint, check-load, test
     Ci,
 }
@@ -65,6 +70,8 @@ fn start(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Test(args) => return test::start(&workspace, args),
         Task::Lint => lint::start(&workspace)?,
         Task::CheckLoad => check_load::start(&workspace)?,
+        #[cfg(target_os = "linux")]
+        Task::Bench(args) => bench::start(&workspace, args)?,
         Task::Ci => return ci::start(&workspace),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,36 @@
+//! `cargo xtask bench`: what watching costs, next to not watching and to other tracers.
+//! It reports; it judges nothing, and so fails only if it could not measure.
+
+mod churn;
+mod output;
+mod process_clock;
+mod report;
+mod statistic;
+mod trace;
+mod tracer;
+
+use anyhow::Result;
+
+use crate::workspace::Workspace;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(clap::Subcommand)]
+enum Subject {
+    /// Measure `netbreath trace` on connections over the loopback interface
+    Trace(trace::Args),
+    /// The load: connections in a network namespace of its own
+    #[command(hide = true)]
+    Churn(churn::Args),
+}
+
+pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
+    match &args.subject {
+        Subject::Trace(args) => trace::start(workspace, args),
+        Subject::Churn(args) => churn::start(args),
+    }
+}
