@@ -201,25 +201,17 @@ impl Churn {
         let mut stdout = BufReader::new(stdout);
         let mut line = String::new();
         stdout.read_line(&mut line)?;
-        let Some(netns) = serde_json::from_str(&line)
-            .ok()
-            .and_then(|line: Value| line["netns"].as_u64())
+        let Some(netns) =
+            serde_json::from_str(&line).ok().and_then(|line: Value| line["netns"].as_u64())
         else {
             bail!("the load did not start ({}): see above", child.wait()?);
         };
-        Ok(Self {
-            child,
-            stdin,
-            stdout,
-            netns,
-        })
+        Ok(Self { child, stdin, stdout, netns })
     }
 
     /// Lets it go, and waits for its end.
     pub fn run(mut self) -> Result<Churned> {
-        self.stdin
-            .write_all(b"\n")
-            .context("the load has gone away")?;
+        self.stdin.write_all(b"\n").context("the load has gone away")?;
         let mut line = String::new();
         self.stdout.read_line(&mut line)?;
         let status = self.child.wait()?;

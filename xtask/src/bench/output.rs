@@ -48,8 +48,7 @@ pub fn read(pipe: impl Read, dialect: Dialect, netns: u64) -> Result<Seen> {
         match parsed {
             Line::Event { at } => {
                 seen.events += 1;
-                seen.delays
-                    .extend(at.map(|at| pipe.get_ref().at.saturating_sub(at) as f64));
+                seen.delays.extend(at.map(|at| pipe.get_ref().at.saturating_sub(at) as f64));
             }
             Line::Lost(count) => seen.lost += count,
             Line::Other => {}
@@ -81,9 +80,7 @@ fn event_line(line: &[u8], netns: &[u8]) -> Line {
         let after = position(line, netns).and_then(|at| line.get(at + netns.len()));
         // Why: a longer number is another namespace.
         if after.is_some_and(|byte| !byte.is_ascii_digit()) {
-            return Line::Event {
-                at: number(line, b"\"at\":"),
-            };
+            return Line::Event { at: number(line, b"\"at\":") };
         }
     } else if is(b"\"event\":\"gap\"")
         && let Some(count) = number(line, b"\"count\":")
@@ -111,9 +108,7 @@ pub fn lost(line: &str) -> Option<u64> {
         .split(|letter: char| !letter.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect();
-    let place = words
-        .iter()
-        .position(|word| word.eq_ignore_ascii_case("lost"))?;
+    let place = words.iter().position(|word| word.eq_ignore_ascii_case("lost"))?;
     let number = |place: Option<usize>| words.get(place?)?.parse().ok();
     number(place.checked_sub(1)).or_else(|| number(place.checked_add(1)))
 }
@@ -127,14 +122,8 @@ fn number(line: &[u8], key: &[u8]) -> Option<u64> {
 /// Why libc: xtask is built without optimization, and libc was not.
 fn position(line: &[u8], what: &[u8]) -> Option<usize> {
     // SAFETY: both are live slices with their own lengths.
-    let found = unsafe {
-        libc::memmem(
-            line.as_ptr().cast(),
-            line.len(),
-            what.as_ptr().cast(),
-            what.len(),
-        )
-    };
+    let found =
+        unsafe { libc::memmem(line.as_ptr().cast(), line.len(), what.as_ptr().cast(), what.len()) };
     (!found.is_null()).then(|| found.addr() - line.as_ptr().addr())
 }
 
@@ -157,10 +146,7 @@ mod tests {
     fn transitions_of_the_load_are_events() {
         let at = Some(1_763_830_000_123_456_789);
         assert_eq!(event(STATE), Line::Event { at });
-        assert_eq!(
-            event(&STATE.replace(r#","born":true"#, "")),
-            Line::Event { at }
-        );
+        assert_eq!(event(&STATE.replace(r#","born":true"#, "")), Line::Event { at });
     }
 
     #[test]

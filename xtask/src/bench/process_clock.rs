@@ -12,10 +12,7 @@ pub fn cpu(pid: u32) -> Result<Duration> {
     // SAFETY: the pointer is to a live clockid_t.
     let code = unsafe { libc::clock_getcpuclockid(pid.cast_signed(), &raw mut clock) };
     if code != 0 {
-        bail!(
-            "process {pid} has no CPU clock: {}",
-            std::io::Error::from_raw_os_error(code)
-        );
+        bail!("process {pid} has no CPU clock: {}", std::io::Error::from_raw_os_error(code));
     }
     read(clock).with_context(|| format!("cannot read the CPU clock of process {pid}"))
 }
@@ -32,18 +29,12 @@ pub fn wall() -> Result<u64> {
 }
 
 fn read(clock: libc::clockid_t) -> Result<Duration> {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a live timespec.
     if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
         return Err(std::io::Error::last_os_error().into());
     }
-    Ok(Duration::new(
-        time.tv_sec.try_into()?,
-        time.tv_nsec.try_into()?,
-    ))
+    Ok(Duration::new(time.tv_sec.try_into()?, time.tv_nsec.try_into()?))
 }
 
 /// The most memory it has had at once, in bytes. Why not what wait4 gives: that starts
@@ -100,13 +91,7 @@ fn status(file: &str) -> Result<String> {
 }
 
 fn number(status: &str, key: &str) -> Option<u64> {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix(key))?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    status.lines().find_map(|line| line.strip_prefix(key))?.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -103,8 +103,7 @@ impl Series {
     pub fn compare(&mut self, traced: Churned, untraced: Churned) {
         self.rates.push(traced.rate());
         self.ratios.push(traced.rate() / untraced.rate());
-        self.cpu_ratios
-            .push(untraced.cpu_per_connection() / traced.cpu_per_connection());
+        self.cpu_ratios.push(untraced.cpu_per_connection() / traced.cpu_per_connection());
     }
 
     /// Uses a result. A peer that fails is left out from then on; netbreath must not fail.
@@ -137,9 +136,7 @@ impl Counted {
             lost: seen.lost.max(used.lost.unwrap_or(0)),
             rate: churned.rate(),
             memory: used.memory,
-            delay: delay(0.5)
-                .zip(delay(0.99))
-                .map(|(half, most)| Delay { half, most }),
+            delay: delay(0.5).zip(delay(0.99)).map(|(half, most)| Delay { half, most }),
         }
     }
 }
@@ -162,18 +159,14 @@ struct Goal {
 
 impl Report {
     fn of(&self, tracer: &Tracer) -> Option<&Series> {
-        self.series
-            .iter()
-            .find(|series| series.tracer.name == tracer.name)
+        self.series.iter().find(|series| series.tracer.name == tracer.name)
     }
 
     fn goals(&self) -> Vec<Goal> {
         let own = self.of(&NETBREATH);
         let counted = own.and_then(|own| own.counted.as_ref());
         let ratio = own.and_then(|own| median(&own.ratios));
-        let filtered = self
-            .of(&NETBREATH_FILTERED)
-            .and_then(|filtered| median(&filtered.ratios));
+        let filtered = self.of(&NETBREATH_FILTERED).and_then(|filtered| median(&filtered.ratios));
         let lost = own.and_then(|own| own.lost);
         let missing = counted.map(|counted| counted.made.saturating_sub(counted.seen));
         let cpu = own.and_then(Series::cpu_per_event);
@@ -184,21 +177,14 @@ impl Report {
             .series
             .iter()
             .filter(|series| !series.tracer.is_peer())
-            .flat_map(|series| {
-                [
-                    Some(series.memory),
-                    series.counted.as_ref().map(|c| c.memory),
-                ]
-            })
+            .flat_map(|series| [Some(series.memory), series.counted.as_ref().map(|c| c.memory)])
             .flatten()
             .max();
         vec![
             Goal {
                 text: "at least 0.80 of the untraced rate with every event as jsonl",
                 measured: format!("{}, {} lost", maybe(ratio, two), maybe(lost, count)),
-                met: ratio
-                    .zip(lost)
-                    .map(|(ratio, lost)| ratio >= 0.80 && lost == 0),
+                met: ratio.zip(lost).map(|(ratio, lost)| ratio >= 0.80 && lost == 0),
             },
             Goal {
                 text: "at least 0.95 with a filter that matches nothing",
@@ -297,18 +283,7 @@ impl Report {
     }
 
     fn counts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        row(
-            f,
-            "",
-            [
-                "conn/s",
-                "made",
-                "delivered",
-                "said lost",
-                "delay p50",
-                "p99",
-            ],
-        )?;
+        row(f, "", ["conn/s", "made", "delivered", "said lost", "delay p50", "p99"])?;
         for series in &self.series {
             if let Some(counted) = &series.counted {
                 counted.row(f, series.tracer.name)?;
@@ -321,8 +296,7 @@ impl Report {
 impl Counted {
     fn row(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
         let delay = |nanoseconds: fn(Delay) -> f64| {
-            self.delay
-                .map_or_else(|| "-".to_owned(), |delay| microseconds(nanoseconds(delay)))
+            self.delay.map_or_else(|| "-".to_owned(), |delay| microseconds(nanoseconds(delay)))
         };
         row(
             f,
@@ -392,11 +366,7 @@ impl Display for Report {
 fn machine() -> Result<String> {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").context("no kernel version")?;
     let cpus = thread::available_parallelism()?;
-    Ok(format!(
-        "Linux {}, {}, {cpus} CPUs",
-        kernel.trim(),
-        consts::ARCH
-    ))
+    Ok(format!("Linux {}, {}, {cpus} CPUs", kernel.trim(), consts::ARCH))
 }
 
 fn row(
@@ -445,40 +415,21 @@ mod tests {
     use super::super::tracer::BPFTRACE;
     use super::*;
 
-    const CHURNED: Churned = Churned {
-        connections: 100_000,
-        seconds: 4.0,
-        cpu_seconds: 3.0,
-        transitions: 1_000_002,
-    };
+    const CHURNED: Churned =
+        Churned { connections: 100_000, seconds: 4.0, cpu_seconds: 3.0, transitions: 1_000_002 };
 
     fn series(tracer: &'static Tracer, ratio: f64, cpu: Duration, lost: u64) -> Series {
         let mut series = Series::new(tracer, None);
-        let used = Used {
-            cpu,
-            memory: 20_000_000,
-            lost: Some(lost),
-        };
+        let used = Used { cpu, memory: 20_000_000, lost: Some(lost) };
         series.add(CHURNED, &used);
-        let slower = Churned {
-            seconds: CHURNED.seconds / ratio,
-            ..CHURNED
-        };
+        let slower = Churned { seconds: CHURNED.seconds / ratio, ..CHURNED };
         series.compare(slower, CHURNED);
         series
     }
 
     fn counted(seen: u64) -> Counted {
-        let used = Used {
-            cpu: Duration::ZERO,
-            memory: 30_000_000,
-            lost: Some(0),
-        };
-        let seen = Seen {
-            events: seen,
-            lost: 0,
-            delays: vec![1e6, 2e6, 3e6],
-        };
+        let used = Used { cpu: Duration::ZERO, memory: 30_000_000, lost: Some(0) };
+        let seen = Seen { events: seen, lost: 0, delays: vec![1e6, 2e6, 3e6] };
         Counted::new(&NETBREATH, CHURNED, &used, seen)
     }
 
@@ -563,14 +514,7 @@ mod tests {
     #[test]
     fn the_table_has_everything() {
         let text = report().to_string();
-        for part in [
-            "31 %",
-            "untraced",
-            "0.85",
-            "not run: missing",
-            "met",
-            "2.0 ms",
-        ] {
+        for part in ["31 %", "untraced", "0.85", "not run: missing", "met", "2.0 ms"] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }

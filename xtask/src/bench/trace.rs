@@ -45,13 +45,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-const TRACERS: [&Tracer; 5] = [
-    &NETBREATH,
-    &NETBREATH_FILTERED,
-    &TCPSTATES,
-    &TCPLIFE,
-    &BPFTRACE,
-];
+const TRACERS: [&Tracer; 5] = [&NETBREATH, &NETBREATH_FILTERED, &TCPSTATES, &TCPLIFE, &BPFTRACE];
 /// A turn may be this much longer than one without a tracer.
 const SLOWDOWN: f64 = 4.0;
 const COUNTING_AT_MOST: Duration = Duration::from_secs(120);
@@ -71,25 +65,18 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
         );
     }
     let netbreath = match &args.binary {
-        Some(binary) => binary
-            .canonicalize()
-            .with_context(|| format!("there is no {}", binary.display()))?,
+        Some(binary) => {
+            binary.canonicalize().with_context(|| format!("there is no {}", binary.display()))?
+        }
         None => {
             setup::for_build(workspace)?;
             build::binary(workspace, Profile::Release)?;
             workspace.binary(Profile::Release)
         }
     };
-    let folder = workspace
-        .target
-        .join(format!("bench-{}", std::process::id()));
+    let folder = workspace.target.join(format!("bench-{}", std::process::id()));
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let report = Bench {
-        args,
-        netbreath: &netbreath,
-        folder: &folder,
-    }
-    .measure();
+    let report = Bench { args, netbreath: &netbreath, folder: &folder }.measure();
     fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     print!("{}", report?);
     Ok(())
@@ -242,21 +229,13 @@ impl Bench<'_> {
         let running = NETBREATH.start(self.netbreath, self.folder, Stdio::null())?;
         // Why: what starting has left to do is not idleness.
         thread::sleep(Duration::from_secs(1));
-        let (cpu, switches) = (
-            running.cpu()?,
-            process_clock::voluntary_switches(running.pid())?,
-        );
+        let (cpu, switches) = (running.cpu()?, process_clock::voluntary_switches(running.pid())?);
         thread::sleep(IDLE);
         let cpu = running.cpu()? - cpu;
         let switches = process_clock::voluntary_switches(running.pid())? - switches;
         let calls = system_calls(running.pid())?;
         running.stop()?;
-        Ok(Idle {
-            time: IDLE,
-            cpu,
-            switches,
-            calls,
-        })
+        Ok(Idle { time: IDLE, cpu, switches, calls })
     }
 
     fn program(&self, tracer: &Tracer) -> Result<PathBuf> {
@@ -340,10 +319,7 @@ mod tests {
             ------ ----------- ----------- --------- --------- ----------------\n\
             100.00    0.000000           0         3           total\n";
         assert_eq!(total_calls(table), Some(3));
-        assert_eq!(
-            total_calls("strace: Process 7 attached\nstrace: Process 7 detached\n"),
-            None
-        );
+        assert_eq!(total_calls("strace: Process 7 attached\nstrace: Process 7 detached\n"), None);
     }
 
     #[test]

@@ -126,14 +126,9 @@ impl Tracer {
             ));
         };
         let tracefs = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
-        if !tracefs
-            .iter()
-            .any(|folder| Path::new(folder).join("events").is_dir())
-        {
-            return Err(
-                "not run: it needs tracefs: mount -t tracefs tracefs /sys/kernel/tracing"
-                    .to_owned(),
-            );
+        if !tracefs.iter().any(|folder| Path::new(folder).join("events").is_dir()) {
+            return Err("not run: it needs tracefs: mount -t tracefs tracefs /sys/kernel/tracing"
+                .to_owned());
         }
         Ok(program)
     }
@@ -147,10 +142,7 @@ impl Tracer {
         if self.ready == Ready::File {
             command.args([OsStr::new("--ready-file"), ready_file.as_os_str()]);
         }
-        command
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
         let begin = Instant::now();
         let mut child = command
             .spawn()
@@ -173,11 +165,7 @@ impl Tracer {
         } {
             running.is_alive()?;
             if begin.elapsed() > READY_WITHIN {
-                bail!(
-                    "{} was not ready within {} s",
-                    self.name,
-                    READY_WITHIN.as_secs()
-                );
+                bail!("{} was not ready within {} s", self.name, READY_WITHIN.as_secs());
             }
             thread::sleep(Duration::from_millis(1));
         }
@@ -253,10 +241,7 @@ impl Running {
     }
 
     fn heard(&mut self) -> Heard {
-        self.stderr
-            .take()
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_default()
+        self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
 
     /// Waits until it has nothing left to do.
@@ -288,11 +273,7 @@ impl Running {
         if !status.success() && status.code() != Some(130) {
             bail!("{} failed ({status}): {}", self.name, heard.end);
         }
-        Ok(Used {
-            cpu,
-            memory,
-            lost: self.says_losses.then_some(heard.lost),
-        })
+        Ok(Used { cpu, memory, lost: self.says_losses.then_some(heard.lost) })
     }
 
     fn interrupt(&mut self) -> Result<ExitStatus> {
@@ -308,11 +289,7 @@ impl Running {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        bail!(
-            "{} did not end within {} s of SIGINT",
-            self.name,
-            END_WITHIN.as_secs()
-        )
+        bail!("{} did not end within {} s of SIGINT", self.name, END_WITHIN.as_secs())
     }
 }
 
@@ -375,14 +352,9 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let tracer = Tracer {
-            commands: Some(&["no-such-tracer"]),
-            package: "its-package",
-            ..TCPSTATES
-        };
-        let reason = tracer
-            .program(Path::new("netbreath"))
-            .expect_err("no program");
+        let tracer =
+            Tracer { commands: Some(&["no-such-tracer"]), package: "its-package", ..TCPSTATES };
+        let reason = tracer.program(Path::new("netbreath")).expect_err("no program");
         assert!(reason.contains("no-such-tracer") && reason.contains("its-package"));
         let own = NETBREATH.program(Path::new("netbreath"));
         assert_eq!(own, Ok(PathBuf::from("netbreath")));

@@ -48,6 +48,21 @@ pub enum Attach {
     Iterator(&'static str),
 }
 
+impl Attach {
+    /// The name of its type in the kernel's BTF, if it is attached by that.
+    pub fn type_name(&self) -> Option<String> {
+        match self {
+            Attach::BtfTracepoint(name) => Some(format!("btf_trace_{name}")),
+            Attach::Fentry(name) | Attach::Fexit(name, _) => Some((*name).to_owned()),
+            Attach::Iterator(name) => Some(format!("bpf_iter_{name}")),
+            Attach::RawTracepoint(_)
+            | Attach::Tracepoint(_)
+            | Attach::Kprobe(_)
+            | Attach::SockOps => None,
+        }
+    }
+}
+
 impl Rung {
     const fn new(program: &'static str, attach: Attach) -> Rung {
         Rung { program, attach, lost: "", cost: "" }

@@ -81,23 +81,23 @@ struct Company {
 
 /// Loads and attaches all that `ask` needs.
 pub fn load(ask: &Ask) -> Result<Loaded, Error> {
-    let (btf, types) = kernel_types()?;
+    let kernel = Kernel::ask()?;
     let mut company =
         Company { storage: true, connect: true, accept: ask.accept_hook, destroy: true };
     loop {
-        let mut object = open(ask, &btf, &types, company)?;
+        let mut object = open(ask, &kernel, company)?;
         fill(&mut object, &ask.filter)?;
         let mut reached = Vec::new();
         for ladder in LADDERS {
             let unwanted = ladder.hook == Hook::Accept && !ask.accept_hook;
             if !unwanted {
-                reached.push(climb(&mut object, ladder, &btf, &types)?);
+                reached.push(climb(&mut object, ladder, &kernel)?);
             }
         }
         if ask.filter.command {
-            reached.push(climb(&mut object, &PROCESS, &btf, &types)?);
+            reached.push(climb(&mut object, &PROCESS, &kernel)?);
         }
-        reached.push(climb(&mut object, &SEED, &btf, &types)?);
+        reached.push(climb(&mut object, &SEED, &kernel)?);
 
         let rung = |hook| reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
         let true_company = Company {
@@ -115,14 +115,14 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
 
 /// Loads every program of the object on its own and attaches none.
 pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
-    let (btf, types) = kernel_types()?;
+    let kernel = Kernel::ask()?;
     let company = Company { storage: true, connect: true, accept: true, destroy: true };
-    let mut object = open(ask, &btf, &types, company)?;
+    let mut object = open(ask, &kernel, company)?;
     let mut all = Vec::new();
-    for rung in LADDERS.iter().chain([&PROCESS, &SEED]).flat_map(|ladder| ladder.rungs) {
+    for rung in all_rungs() {
         let program =
             object.program_mut(rung.program).ok_or(Error::NoProgram { program: rung.program })?;
-        let verdict = match load_program(program, &rung.attach, &btf, &types) {
+        let verdict = match load_program(program, &rung.attach, &kernel) {
             Ok(()) => Verdict::Loaded,
             Err(Refusal { by_verifier: true, why }) => Verdict::Rejected(why),
             Err(Refusal { why, .. }) => Verdict::NotHere(why),
@@ -132,22 +132,49 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     Ok(all)
 }
 
-/// The running kernel's types: for the members that we read, and for aya.
-fn kernel_types() -> Result<(Btf, aya::Btf), Error> {
-    if let Some(missing) = missing_privilege() {
-        return Err(Error::Privilege { missing });
+fn all_rungs() -> impl Iterator<Item = &'static Rung> {
+    LADDERS.iter().chain([&PROCESS, &SEED]).flat_map(|ladder| ladder.rungs)
+}
+
+/// What the running kernel's type information tells, without the information itself,
+/// which is larger than all the rest of this process.
+struct Kernel {
+    /// Offsets of all members that the programs read, by their globals.
+    offsets: Vec<(&'static str, u32)>,
+    /// How many parameters the functions have whose return is watched.
+    parameters: Vec<(&'static str, Option<usize>)>,
+    /// The ids of attach points, for aya.
+    points: aya::Btf,
+}
+
+impl Kernel {
+    fn ask() -> Result<Kernel, Error> {
+        if let Some(missing) = missing_privilege() {
+            return Err(Error::Privilege { missing });
+        }
+        let btf = Btf::read(Path::new(Btf::KERNEL)).map_err(|source| Error::Btf { source })?;
+        let parameters = all_rungs()
+            .filter_map(|rung| match rung.attach {
+                Attach::Fexit(name, _) => Some((name, btf.parameters(name))),
+                _ => None,
+            })
+            .collect();
+        let names: Vec<String> = all_rungs().filter_map(|rung| rung.attach.type_name()).collect();
+        let points = aya::Btf::parse(&btf.outline(&names), Endianness::default())
+            .map_err(|source| Error::AyaBtf { source })?;
+        Ok(Kernel { offsets: offsets(&btf), parameters, points })
     }
-    let btf = Btf::read(Path::new(Btf::KERNEL)).map_err(|source| Error::Btf { source })?;
-    let types = aya::Btf::parse(btf.bytes(), Endianness::default())
-        .map_err(|source| Error::AyaBtf { source })?;
-    Ok((btf, types))
+
+    fn parameters(&self, function: &str) -> Option<usize> {
+        self.parameters.iter().find(|(name, _)| *name == function)?.1
+    }
 }
 
 /// Creates the maps and prepares the programs.
-fn open(ask: &Ask, btf: &Btf, types: &aya::Btf, company: Company) -> Result<Object, Error> {
+fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
     let Ask { filter, ring_size, max_sockets, .. } = ask;
     // Owned here, since the loader keeps references.
-    let mut globals: Vec<(&'static str, u32)> = offsets(btf);
+    let mut globals = kernel.offsets.clone();
     globals.extend([
         ("FILTER", filter_bits(filter)),
         ("EMIT", emit_bits(filter)),
@@ -162,7 +189,7 @@ fn open(ask: &Ask, btf: &Btf, types: &aya::Btf, company: Company) -> Result<Obje
     let cgroup = filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.id);
 
     let mut loader = EbpfLoader::new();
-    loader.btf(Some(types)).allow_unsupported_maps();
+    loader.btf(Some(&kernel.points)).allow_unsupported_maps();
     for (name, value) in &globals {
         loader.override_global(name, value, true);
     }
@@ -305,17 +332,12 @@ pub fn named<'a>(
 }
 
 /// Tries the rungs of a ladder from the best down.
-fn climb(
-    object: &mut Object,
-    ladder: &'static Ladder,
-    btf: &Btf,
-    types: &aya::Btf,
-) -> Result<Reached, Error> {
+fn climb(object: &mut Object, ladder: &'static Ladder, kernel: &Kernel) -> Result<Reached, Error> {
     let mut refused = Vec::new();
     for rung in ladder.rungs {
         let program =
             object.program_mut(rung.program).ok_or(Error::NoProgram { program: rung.program })?;
-        match load_program(program, &rung.attach, btf, types)
+        match load_program(program, &rung.attach, kernel)
             .and_then(|()| attach(program, &rung.attach))
         {
             Ok(()) => {
@@ -357,29 +379,25 @@ impl From<String> for Refusal {
 }
 
 /// Loads one program for its attach point.
-fn load_program(
-    program: &mut Program,
-    point: &Attach,
-    btf: &Btf,
-    types: &aya::Btf,
-) -> Result<(), Refusal> {
+fn load_program(program: &mut Program, point: &Attach, kernel: &Kernel) -> Result<(), Refusal> {
     match (program, point) {
         (Program::BtfTracePoint(program), Attach::BtfTracepoint(name)) => {
-            program.load(name, types)?;
+            program.load(name, &kernel.points)?;
         }
         (Program::RawTracePoint(program), Attach::RawTracepoint(_)) => program.load()?,
         (Program::TracePoint(program), Attach::Tracepoint(_)) => program.load()?,
-        (Program::FEntry(program), Attach::Fentry(name)) => program.load(name, types)?,
-        (Program::FExit(program), Attach::Fexit(name, parameters)) => match btf.parameters(name) {
+        (Program::FEntry(program), Attach::Fentry(name)) => program.load(name, &kernel.points)?,
+        (Program::FExit(program), Attach::Fexit(name, parameters)) => match kernel.parameters(name)
+        {
             None => return Err(format!("this kernel has no function {name}").into()),
             Some(n) if n != *parameters => {
                 return Err(format!("{name} has {n} parameters here").into());
             }
-            Some(_) => program.load(name, types)?,
+            Some(_) => program.load(name, &kernel.points)?,
         },
         (Program::KProbe(program), Attach::Kprobe(_)) => program.load()?,
         (Program::SockOps(program), Attach::SockOps) => program.load()?,
-        (Program::Iter(program), Attach::Iterator(name)) => program.load(name, types)?,
+        (Program::Iter(program), Attach::Iterator(name)) => program.load(name, &kernel.points)?,
         _ => {
             return Err("the program is of another type than its rung".to_owned().into());
         }
