@@ -4,28 +4,59 @@
 //! shows what a naive owner would be.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::event::{Event, Owner, endpoint};
+use crate::socket;
 
-/// Says that every probe is attached.
-pub const READY: &str = "ready";
-
-/// One line for each transition; the interval is there to say that all is attached.
-pub const PROGRAM: &str = r#"
+/// One line for each transition in the scenario's namespaces: what the machine does
+/// besides would make bpftrace lose events. A transition of the suite itself, in its
+/// own namespace, is a mark: when it shows, the probe is attached, which bpftrace says
+/// too early, and all that happened before on that CPU is read, which bpftrace does
+/// not wait for when it ends.
+const PROGRAM: &str = r#"
 tracepoint:sock:inet_sock_set_state {
     $sk = (struct sock *)args->skaddr;
+    $netns = (uint64)$sk->__sk_common.skc_net.net->ns.inum;
+    if ($netns == OWN_NETNS) {
+        if (pid == OWN_PID) { printf("mark %d %d\n", cpu, args->sport); }
+        return;
+    }
+    if (OTHERS) { return; }
     printf("%llu %llx %llu %llu %d %d %d %d %s %s %d %d %d %d %s\n", nsecs,
         (uint64)args->skaddr, (uint64)$sk->__sk_common.skc_cookie.counter,
-        (uint64)$sk->__sk_common.skc_net.net->ns.inum, args->protocol, args->family,
-        args->oldstate, args->newstate,
+        $netns, args->protocol, args->family, args->oldstate, args->newstate,
         ntop(args->saddr_v6), ntop(args->daddr_v6), args->sport,
         args->dport, pid, uid, comm);
 }
-interval:ms:100 { if (@said == 0) { @said = 1; printf("ready\n"); } }
 "#;
+
+pub fn program(namespaces: &[u64]) -> Result<String> {
+    let own = std::fs::metadata("/proc/self/ns/net").context("inode of the own namespace")?;
+    let others: Vec<_> = namespaces.iter().map(|netns| format!("$netns != {netns}")).collect();
+    let program = PROGRAM.replace("OWN_NETNS", &own.ino().to_string());
+    let program = program.replace("OWN_PID", &std::process::id().to_string());
+    Ok(program.replace("OTHERS", &others.join(" && ")))
+}
+
+/// Makes a mark on every CPU; the lines that will show it.
+pub fn mark() -> Result<Vec<String>> {
+    std::thread::spawn(|| {
+        let failed = |failed| anyhow!("mark a CPU: {failed:?}");
+        let mut marks = Vec::new();
+        for cpu in socket::cpus().map_err(failed)? {
+            socket::pin(cpu).map_err(failed)?;
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            marks.push(format!("mark {cpu} {}", listener.local_addr()?.port()));
+        }
+        Ok(marks)
+    })
+    .join()
+    .map_err(|_| anyhow!("the thread that marks CPUs panicked"))?
+}
 
 /// States as the kernel numbers them.
 const STATES: [&str; 13] = [
@@ -163,7 +194,7 @@ mod tests {
     #[test]
     fn an_address_in_memory_that_is_used_again_is_another_socket() -> Result<()> {
         let events = read(concat!(
-            "ready\n",
+            "mark 0 80\n",
             "30 aa 9 7 6 2 1 7 ::ffff:127.0.0.1 ::ffff:127.0.0.1 4000 80 5 0 a\n",
             "10 aa 9 7 6 2 7 2 ::ffff:127.0.0.1 ::ffff:127.0.0.1 0 80 5 0 a b\n",
             "20 aa 9 7 6 2 2 1 ::ffff:127.0.0.1 ::ffff:127.0.0.1 4000 80 5 0 a b\n",

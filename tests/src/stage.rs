@@ -24,6 +24,7 @@ const SETTLE: Duration = Duration::from_secs(10);
 
 pub struct Stage {
     pub netns: Netns,
+    further: Vec<Rc<Netns>>,
     kind: Kind,
     tracer: Option<Tracer>,
     /// When the tracer was started and when it was ready.
@@ -60,6 +61,7 @@ impl Stage {
         let exe = std::env::current_exe().ok().map(|path| path.to_string_lossy().into_owned());
         Ok(Stage {
             netns: Netns::create()?,
+            further: Vec::new(),
             kind,
             tracer: None,
             started: i64::MAX,
@@ -81,7 +83,9 @@ impl Stage {
 
     pub fn trace_with(&mut self, options: &[String]) -> Result<()> {
         self.started = socket::now();
-        self.tracer = Some(Tracer::start(self.kind, options)?);
+        let mut namespaces = vec![self.netns.inode()];
+        namespaces.extend(self.further.iter().map(|netns| netns.inode()));
+        self.tracer = Some(Tracer::start(self.kind, options, &namespaces)?);
         self.ready = socket::now();
         Ok(())
     }
@@ -99,6 +103,13 @@ impl Stage {
     /// Takes no notice of sockets that the scenario does not name.
     pub fn allow_strangers(&mut self) {
         self.strangers = true;
+    }
+
+    /// A further namespace; before the tracer starts, so that the reference knows it.
+    pub fn another_namespace(&mut self) -> Result<Rc<Netns>> {
+        let netns = Rc::new(Netns::create()?);
+        self.further.push(Rc::clone(&netns));
+        Ok(netns)
     }
 
     /// A process on the last CPU.
@@ -265,6 +276,9 @@ impl Stage {
     /// Waits for the last packets, ends the tracer and judges.
     pub fn finish(mut self, minimum: u64) -> Result<(Verdict, Recording)> {
         self.netns.settle(SETTLE)?;
+        for netns in &self.further {
+            netns.settle(SETTLE)?;
+        }
         let tracer = self.tracer.take().context("the scenario did not start the tracer")?;
         let recording = tracer.stop()?;
         let scope = match self.kind {
@@ -274,6 +288,12 @@ impl Stage {
         };
         let minimum = if scope == Scope::All { minimum } else { 1 };
         let mut verdict = judge(&recording.events, &self.lives, scope, minimum);
+        let admits = recording.events.iter().any(|event| event.is("gap") && event.count > Some(0));
+        if recording.misses > 0 && !admits {
+            let text =
+                format!("{} runs skipped by the kernel and no gap says so", recording.misses);
+            verdict.faults.push(Fault { kind: FaultKind::Lost, text });
+        }
         if self.strangers {
             verdict.faults.retain(|fault| fault.kind != FaultKind::Stray);
         }

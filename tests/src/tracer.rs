@@ -85,11 +85,15 @@ pub struct Recording {
     pub command: String,
     /// What it said to its user.
     pub talk: String,
+    /// How often its programs were not run, because an interrupt found them running
+    /// on that CPU: such an event is lost without a trace in any buffer.
+    pub misses: u64,
 }
 
 impl Tracer {
     /// Starts it and waits until it says that it is ready.
-    pub fn start(kind: Kind, filters: &[String]) -> Result<Tracer> {
+    /// `namespaces` is all that the reference looks at; netbreath looks at all there is.
+    pub fn start(kind: Kind, filters: &[String], namespaces: &[u64]) -> Result<Tracer> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder =
@@ -105,7 +109,7 @@ impl Tracer {
             }
             Kind::Bpftrace => {
                 let mut command = Command::new("bpftrace");
-                command.args(["-B", "line", "-e", reference::PROGRAM]);
+                command.args(["-B", "line", "-e", &reference::program(namespaces)?]);
                 // Its default loses events of a thousand connections at once.
                 command.env("BPFTRACE_PERF_RB_PAGES", "2048");
                 command.stdout(File::create(folder.join("lines"))?);
@@ -130,7 +134,7 @@ impl Tracer {
     fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + READY;
         loop {
-            if self.is_ready() {
+            if self.is_ready()? {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait().context("wait for the tracer")? {
@@ -143,16 +147,34 @@ impl Tracer {
         }
     }
 
-    fn is_ready(&self) -> bool {
+    fn is_ready(&self) -> Result<bool> {
         match self.kind {
-            Kind::Netbreath => self.folder.join("ready").exists(),
-            Kind::Bpftrace => fs::read_to_string(self.folder.join("lines"))
-                .is_ok_and(|text| text.contains(reference::READY)),
+            Kind::Netbreath => Ok(self.folder.join("ready").exists()),
+            Kind::Bpftrace => self.shows(&reference::mark()?, Duration::from_millis(200)),
+        }
+    }
+
+    /// Whether bpftrace shows all the marks within the time.
+    fn shows(&self, marks: &[String], limit: Duration) -> Result<bool> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let text = fs::read_to_string(self.folder.join("lines"))?;
+            if marks.iter().all(|mark| text.lines().any(|line| line == mark)) {
+                return Ok(true);
+            }
+            if Instant::now() > deadline {
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
     /// Asks it to end with SIGINT, as a user does, and reads what it wrote.
     pub fn stop(mut self) -> Result<Recording> {
+        if self.kind == Kind::Bpftrace && !self.shows(&reference::mark()?, END)? {
+            bail!("bpftrace did not show the last transitions in {END:?}");
+        }
+        let misses = self.misses()?;
         let pid = i32::try_from(self.child.id()).context("pid of the tracer")?;
         // SAFETY: takes no pointers; the child is ours and not yet waited for.
         unsafe { libc::kill(pid, libc::SIGINT) };
@@ -172,7 +194,18 @@ impl Tracer {
                 reference::read(&fs::read_to_string(self.folder.join("lines"))?)?
             }
         };
-        Ok(Recording { events, command: self.command.clone(), talk })
+        Ok(Recording { events, command: self.command.clone(), talk, misses })
+    }
+
+    /// The kernel's count, as it stands beside the descriptors of the programs.
+    fn misses(&self) -> Result<u64> {
+        let mut misses = 0;
+        for entry in fs::read_dir(format!("/proc/{}/fdinfo", self.child.id()))? {
+            let text = fs::read_to_string(entry?.path()).unwrap_or_default();
+            let count = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
+            misses += count.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0);
+        }
+        Ok(misses)
     }
 
     fn end(&mut self) -> Result<ExitStatus> {

@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::{ACTIVE, LISTENER, PASSIVE, V6};
 use crate::ledger::Entry;
-use crate::netns::Netns;
 use crate::stage::{Stage, address};
 use crate::step::{Call, Family, Proto};
 use crate::task::Task;
@@ -56,8 +55,8 @@ fn finish(
 /// The same addresses and ports at the same time in two namespaces: nothing but the
 /// namespace and the id tells them apart.
 pub fn two_namespaces(stage: &mut Stage) -> Result<()> {
+    let other = stage.another_namespace()?;
     stage.trace()?;
-    let other = Netns::create()?;
     let pairs = [(stage.client()?, stage.server()?), stage.pair_in(&other)?];
     let mut open = Vec::new();
     for (client, server) in &pairs {
@@ -70,7 +69,7 @@ pub fn two_namespaces(stage: &mut Stage) -> Result<()> {
     for (client, server, listener, c) in &open {
         finish(stage, client, c, server, listener)?;
     }
-    other.settle(std::time::Duration::from_secs(10))
+    Ok(())
 }
 
 /// The tracepoint reports the MPTCP socket that the process holds, and beside it

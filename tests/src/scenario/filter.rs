@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use super::{ACTIVE, PASSIVE, V4};
+use super::{ACTIVE, LISTENER, PASSIVE, V4};
 use crate::ledger::Entry;
 use crate::stage::{Stage, address};
 use crate::step::Call;
@@ -26,6 +26,18 @@ pub fn local_port(stage: &mut Stage) -> Result<()> {
     stage.expect(&c, ACTIVE)?;
     stage.expect_silence(&s)?;
     stage.expect_silence(&listener)
+}
+
+/// The port of a listener is the local port of its connections too.
+pub fn listener_port(stage: &mut Stage) -> Result<()> {
+    stage.trace_with(&["--lport".to_owned(), "80".to_owned()])?;
+    let (client, server) = (stage.client()?, stage.server()?);
+    let listener = server.listen("127.0.0.1:80")?;
+    let (c, s) = connection(&client, &server, &listener)?;
+    server.close(&listener)?;
+    stage.expect(&listener, LISTENER)?;
+    stage.expect(&s, PASSIVE)?;
+    stage.expect_silence(&c)
 }
 
 /// FIN_WAIT2 and later run in softirq, on top of any task.
