@@ -1,1 +1,23 @@
+//! Scenarios with real sockets on a real kernel, and a judge that knows what the
+//! sockets did because the processes of the scenario wrote it down.
+//!
+//! One test is: a fresh network namespace ([`netns`]); the tracer ([`tracer`]);
+//! processes of their own, pinned to CPUs, that take one step at a time ([`task`]
+//! tells, [`actor`] does) and note each socket in the [`ledger`]; and the judge
+//! ([`judge`]), who compares the tracer's lines ([`event`]) with the ledger.
+//!
+//! Nothing here links the tracer: what is judged is what stands in its output.
+#![cfg(target_os = "linux")]
 
+pub mod actor;
+pub mod event;
+pub mod judge;
+pub mod ledger;
+pub mod netns;
+pub mod reference;
+pub mod scenario;
+pub mod socket;
+pub mod stage;
+pub mod step;
+pub mod task;
+pub mod tracer;

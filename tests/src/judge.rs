@@ -1,0 +1,742 @@
+//! Compares what the tracer said with what the scenario knows. Pure: events and
+//! lives in, a verdict out, so that the judge itself is tested without a kernel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::event::{Event, Owner, endpoint};
+
+/// How far the tracer's wall clock may be from the actors': both read the same
+/// clocks, but the tracer adds an offset that it took earlier.
+const SLACK_NS: i64 = 5_000_000;
+
+/// A path of whatever states, but not of none.
+pub const ANY: &str = "*";
+
+/// Faults to print in full; one broken hook breaks a thousand sockets.
+const SHOWN: usize = 20;
+
+/// Who may be named as the owner of a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub how: &'static str,
+    /// More than one only where several processes hold the socket.
+    pub pids: Vec<u32>,
+    pub comm: Option<String>,
+    pub uid: Option<u32>,
+    /// Compared only with an owner that has one.
+    pub exe: Option<String>,
+}
+
+impl Claim {
+    /// What is wrong with `owner`, or nothing.
+    fn fault(&self, owner: &Owner) -> Option<String> {
+        let Claim { how, pids, comm, uid, exe } = self;
+        if !pids.contains(&owner.pid) {
+            return Some(format!("pid {} ({}), not {pids:?}", owner.pid, owner.comm));
+        }
+        if owner.how != *how {
+            return Some(format!("how {:?}, not {how:?}", owner.how));
+        }
+        if comm.as_ref().is_some_and(|comm| *comm != owner.comm) {
+            return Some(format!("comm {:?}, not {comm:?}", owner.comm));
+        }
+        if uid.is_some_and(|uid| uid != owner.uid) {
+            return Some(format!("uid {}, not {uid:?}", owner.uid));
+        }
+        if let (Some(want), Some(exe)) = (exe, &owner.exe)
+            && want != exe
+        {
+            return Some(format!("exe {exe:?}, not {want:?}"));
+        }
+        None
+    }
+}
+
+/// The call that took a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    pub claim: Claim,
+    pub fd: i32,
+    /// Right before and right after the call.
+    pub before: i64,
+    pub after: i64,
+}
+
+/// A socket that existed before the tracer: its state, and each (pid, descriptor)
+/// that holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seeded {
+    pub state: String,
+    pub holders: Vec<(u32, i32)>,
+}
+
+/// One socket, from birth to end, as the scenario knows it.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// For messages.
+    pub name: String,
+    /// The cookie; of a socket that nobody accepted it is not known, and its two
+    /// addresses tell it.
+    pub socket: Option<u64>,
+    pub proto: String,
+    pub family: u8,
+    pub local: Option<SocketAddr>,
+    pub remote: Option<SocketAddr>,
+    pub netns: u64,
+    pub born: bool,
+    /// The states it goes through, in order; empty if the tracer must be silent, and
+    /// [`ANY`] alone for a protocol whose states the scenario does not foretell.
+    pub path: Vec<String>,
+    /// The addresses are as the kernel's tracepoint has them at that moment, which
+    /// may be none.
+    pub any_address: bool,
+    /// The owner, until the connection is accepted if it ever is.
+    pub owner: Claim,
+    pub accepted: Option<Acceptance>,
+    pub seeded: Option<Seeded>,
+    /// When the first transition happened: right before and right after the call.
+    pub start: Option<(i64, i64)>,
+}
+
+/// How much the tracer is expected to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    All,
+    /// Transitions and addresses, as the reference has them.
+    Transitions,
+}
+
+/// Owners of one kind, by what the tracer said about them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub right: u64,
+    pub wrong: u64,
+    pub missing: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Another sequence of states.
+    Sequence,
+    Owner,
+    Address,
+    Time,
+    /// `netns`, `proto`, `family` or `born`.
+    Fact,
+    Accept,
+    Seed,
+    /// The tracer says itself that events are missing.
+    Lost,
+    /// Events of a socket that the scenario does not know.
+    Stray,
+    /// Fewer checks than the scenario must have: it has not tested what it says.
+    Minimum,
+}
+
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub kind: Kind,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    pub checks: u64,
+    pub sockets: u64,
+    pub transitions: u64,
+    /// Owners that are another process than the true one.
+    pub wrong_pids: u64,
+    /// By `how`.
+    pub owners: BTreeMap<&'static str, Tally>,
+    pub faults: Vec<Fault>,
+}
+
+impl Verdict {
+    pub fn wrong_owners(&self) -> u64 {
+        self.owners.values().map(|tally| tally.wrong).sum()
+    }
+
+    pub fn missing_owners(&self) -> u64 {
+        self.owners.values().map(|tally| tally.missing).sum()
+    }
+
+    pub fn of_kind(&self, kind: Kind) -> usize {
+        self.faults.iter().filter(|fault| fault.kind == kind).count()
+    }
+
+    fn check(&mut self, right: bool, kind: Kind, text: impl FnOnce() -> String) {
+        self.checks += 1;
+        if !right {
+            self.faults.push(Fault { kind, text: text() });
+        }
+    }
+
+    fn owner(&mut self, claim: &Claim, event: &Event, place: impl FnOnce() -> String) {
+        self.checks += 1;
+        let tally = self.owners.entry(claim.how).or_default();
+        let text = match &event.owner {
+            None => {
+                tally.missing += 1;
+                "no owner".to_owned()
+            }
+            Some(owner) => match claim.fault(owner) {
+                None => {
+                    tally.right += 1;
+                    return;
+                }
+                Some(text) => {
+                    tally.wrong += 1;
+                    self.wrong_pids += u64::from(!claim.pids.contains(&owner.pid));
+                    text
+                }
+            },
+        };
+        self.faults.push(Fault { kind: Kind::Owner, text: format!("{}: {text}", place()) });
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Verdict { checks, sockets, transitions, owners, faults, .. } = self;
+        write!(f, "{checks} checks, {sockets} sockets, {transitions} transitions")?;
+        for (how, Tally { right, wrong, missing }) in owners {
+            write!(f, "\n    {how:<10} right {right:>6}  wrong {wrong:>6}  missing {missing:>6}")?;
+        }
+        for Fault { kind, text } in faults.iter().take(SHOWN) {
+            write!(f, "\n    {kind:?}: {text}")?;
+        }
+        if faults.len() > SHOWN {
+            write!(f, "\n    and {} more", faults.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+/// Judges the events of one recording. Other namespaces than those of `lives` are
+/// other people's traffic. `minimum` is how many checks there must be at least.
+pub fn judge(events: &[Event], lives: &[Life], scope: Scope, minimum: u64) -> Verdict {
+    let mut verdict = Verdict::default();
+    let boots = boot_offsets(events);
+    let spaces: BTreeSet<u64> = lives.iter().map(|life| life.netns).collect();
+    let ours: Vec<usize> = (0..events.len())
+        .filter(|&i| events[i].netns.is_some_and(|netns| spaces.contains(&netns)))
+        .collect();
+
+    let mut known = BTreeSet::new();
+    for life in lives {
+        let ids = identify(life, events, &ours, scope);
+        verdict.check(ids.len() <= 1, Kind::Fact, || {
+            format!("{}: one socket has the ids {ids:?}", life.name)
+        });
+        let of_life: Vec<usize> =
+            ours.iter().copied().filter(|&i| ids.contains(&events[i].socket)).collect();
+        known.extend(ids);
+        verdict.sockets += 1;
+        one(&mut verdict, life, events, &of_life, &boots, scope);
+    }
+
+    for &i in &ours {
+        if !known.contains(&events[i].socket) {
+            let Event { event, socket, local, remote, .. } = &events[i];
+            verdict.faults.push(Fault {
+                kind: Kind::Stray,
+                text: format!(
+                    "{event} {} of {socket:?} {local:?} {remote:?}",
+                    events[i].transition()
+                ),
+            });
+        }
+    }
+    // Boot time: the wall clock may have been set back.
+    let time = |i: usize| events[i].at - boots[i];
+    let early = ours.windows(2).filter(|pair| time(pair[0]) > time(pair[1])).count();
+    verdict.check(early == 0, Kind::Time, || format!("{early} events out of order"));
+    let lost: Vec<_> = events
+        .iter()
+        .filter(|event| event.is("gap") && event.count.is_some_and(|count| count > 0))
+        .collect();
+    verdict.check(lost.is_empty(), Kind::Lost, || {
+        let gaps = lost.iter().map(|gap| format!("{:?} {:?} {:?}", gap.count, gap.what, gap.why));
+        gaps.collect::<Vec<_>>().join("; ")
+    });
+    if verdict.checks < minimum {
+        let text = format!("{} checks, but there must be {minimum}", verdict.checks);
+        verdict.faults.push(Fault { kind: Kind::Minimum, text });
+    }
+    verdict
+}
+
+/// The ids under which the tracer reports a life: one, or none if it is silent.
+fn identify(life: &Life, events: &[Event], ours: &[usize], scope: Scope) -> BTreeSet<Option<u64>> {
+    if life.socket.is_some()
+        && (scope == Scope::All || ours.iter().any(|&i| events[i].socket == life.socket))
+    {
+        return BTreeSet::from([life.socket]);
+    }
+    let (Some(local), Some(remote)) = (life.local, life.remote) else {
+        return BTreeSet::new();
+    };
+    let (local, remote) = (Some(endpoint(local)), Some(endpoint(remote)));
+    let same = |event: &&Event| {
+        event.netns == Some(life.netns) && event.local == local && event.remote == remote
+    };
+    ours.iter().map(|&i| &events[i]).filter(same).map(|event| event.socket).collect()
+}
+
+fn one(
+    verdict: &mut Verdict,
+    life: &Life,
+    events: &[Event],
+    of_life: &[usize],
+    boots: &[i64],
+    scope: Scope,
+) {
+    let name = &life.name;
+    let states: Vec<usize> = of_life.iter().copied().filter(|&i| events[i].is("state")).collect();
+    let seen: Vec<String> = states.iter().map(|&i| events[i].transition()).collect();
+    let want: Vec<String> = life.path.windows(2).map(|pair| pair.join(">")).collect();
+    verdict.transitions += seen.len() as u64;
+    let right = if life.path == [ANY] { !seen.is_empty() } else { seen == want };
+    verdict.check(right, Kind::Sequence, || format!("{name}: {seen:?}, not {want:?}"));
+
+    for &i in of_life {
+        facts(verdict, life, &events[i], scope);
+    }
+    let ports: BTreeSet<_> = states.iter().map(|&i| &events[i].local).collect();
+    verdict.check(ports.len() <= 1 || life.any_address, Kind::Address, || {
+        format!("{name}: local ends {ports:?}")
+    });
+    if scope == Scope::Transitions {
+        return;
+    }
+
+    if let (Some((before, after)), Some(&first)) = (life.start, states.first()) {
+        let at = events[first].at;
+        verdict.check(within(at, before, after), Kind::Time, || {
+            format!("{name}: {} at {at}, not in {before}..{after}", events[first].transition())
+        });
+    }
+    for pair in states.windows(2) {
+        let [earlier, later] = [pair[0], pair[1]];
+        // Boot time: the wall clock may have been set in between.
+        let time = |i: usize| events[i].at - boots[i];
+        let passed = time(later) - time(earlier);
+        let said = events[later].in_state_ns;
+        verdict.check(said == Some(passed), Kind::Time, || {
+            format!("{name}: {} in_state_ns {said:?}, not {passed}", events[later].transition())
+        });
+    }
+
+    let accepts: Vec<usize> = of_life.iter().copied().filter(|&i| events[i].is("accept")).collect();
+    let expected = usize::from(life.accepted.is_some() && !life.path.is_empty());
+    verdict.check(accepts.len() == expected, Kind::Accept, || {
+        format!("{name}: {} accept events, not {expected}", accepts.len())
+    });
+    if let (Some(acceptance), Some(&i)) = (&life.accepted, accepts.first()) {
+        accept(verdict, name, acceptance, events, &states, i, boots);
+    }
+    for &i in &states {
+        let accepted = accepts.first().is_some_and(|&accept| accept < i);
+        let claim = match &life.accepted {
+            Some(acceptance) if accepted => &acceptance.claim,
+            _ => &life.owner,
+        };
+        verdict.owner(claim, &events[i], || format!("{name}: {}", events[i].transition()));
+    }
+    seeds(verdict, life, events, of_life);
+}
+
+/// What holds for every event of a socket.
+fn facts(verdict: &mut Verdict, life: &Life, event: &Event, scope: Scope) {
+    let name = &life.name;
+    let place = || format!("{name}: {} {}", event.event, event.transition());
+    let ends = [("local", &event.local, life.local), ("remote", &event.remote, life.remote)];
+    for (end, said, known) in ends.into_iter().filter(|_| !life.any_address) {
+        let right = match (known, said) {
+            (Some(known), Some(said)) => *said == endpoint(known),
+            // The process itself never knew its port, but one there was.
+            (None, Some(said)) => end == "remote" || !said.ends_with(":*"),
+            (_, None) => false,
+        };
+        // The reference has no port before the kernel has chosen it.
+        if scope == Scope::All || end == "local" {
+            verdict.check(right, Kind::Address, || {
+                format!("{}: {end} {said:?}, not {known:?}", place())
+            });
+        }
+    }
+    let Event { netns, proto, family, born, .. } = event;
+    verdict.check(
+        proto.as_deref() == Some(&life.proto)
+            && *family == Some(life.family)
+            && *netns == Some(life.netns),
+        Kind::Fact,
+        || format!("{}: {proto:?} {family:?} in {netns:?}", place()),
+    );
+    if scope == Scope::All {
+        verdict.check(*born == Some(life.born), Kind::Fact, || {
+            format!("{}: born {born:?}, not {}", place(), life.born)
+        });
+    }
+}
+
+fn accept(
+    verdict: &mut Verdict,
+    name: &str,
+    acceptance: &Acceptance,
+    events: &[Event],
+    states: &[usize],
+    i: usize,
+    boots: &[i64],
+) {
+    let event = &events[i];
+    verdict.owner(&acceptance.claim, event, || format!("{name}: accept"));
+    verdict.check(event.fd == Some(acceptance.fd), Kind::Accept, || {
+        format!("{name}: accepted as descriptor {:?}, not {}", event.fd, acceptance.fd)
+    });
+    let Acceptance { before, after, .. } = *acceptance;
+    verdict.check(within(event.at, before, after), Kind::Time, || {
+        format!("{name}: accepted at {}, not in {before}..{after}", event.at)
+    });
+    let established = states.iter().find(|&&s| events[s].new.as_deref() == Some("ESTABLISHED"));
+    if let Some(&s) = established {
+        let waited = (event.at - boots[i]) - (events[s].at - boots[s]);
+        verdict.check(event.queued_ns == Some(waited), Kind::Time, || {
+            format!("{name}: queued_ns {:?}, not {waited}", event.queued_ns)
+        });
+    }
+}
+
+fn seeds(verdict: &mut Verdict, life: &Life, events: &[Event], of_life: &[usize]) {
+    let name = &life.name;
+    let seeds: Vec<&Event> =
+        of_life.iter().map(|&i| &events[i]).filter(|event| event.is("seed")).collect();
+    let Some(Seeded { state, holders }) = &life.seeded else {
+        verdict.check(seeds.is_empty(), Kind::Seed, || {
+            format!("{name}: {} seeds of a socket that is younger than the tracer", seeds.len())
+        });
+        return;
+    };
+    verdict.check(!seeds.is_empty(), Kind::Seed, || format!("{name}: no seed"));
+    for seed in seeds {
+        verdict.owner(&life.owner, seed, || format!("{name}: seed"));
+        let holder = seed.owner.as_ref().map(|owner| owner.pid).zip(seed.fd);
+        verdict.check(
+            seed.state.as_ref() == Some(state)
+                && holder.is_some_and(|holder| holders.contains(&holder)),
+            Kind::Seed,
+            || format!("{name}: seed {:?} held by {holder:?}, not {holders:?}", seed.state),
+        );
+    }
+}
+
+fn within(at: i64, before: i64, after: i64) -> bool {
+    (before - SLACK_NS..=after + SLACK_NS).contains(&at)
+}
+
+/// For each event, the wall-clock time of boot that holds for it.
+fn boot_offsets(events: &[Event]) -> Vec<i64> {
+    let mut boot = 0;
+    let mut offsets = Vec::new();
+    for event in events {
+        if let Some(moved) = event.boot.filter(|_| event.is("clock")) {
+            boot = moved;
+        }
+        offsets.push(boot);
+    }
+    offsets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: u32 = 100;
+    const SERVER: u32 = 200;
+    const WORKER: u32 = 300;
+
+    fn claim(how: &'static str, pid: u32) -> Claim {
+        let comm = Some(format!("p{pid}"));
+        Claim { how, pids: vec![pid], comm, uid: Some(0), exe: None }
+    }
+
+    fn owner(how: &str, pid: u32) -> Option<Owner> {
+        Some(Owner { pid, comm: format!("p{pid}"), exe: None, uid: 0, how: how.to_owned() })
+    }
+
+    fn addr(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    fn life(name: &str, socket: u64, path: &str, owner: Claim) -> Life {
+        Life {
+            name: name.to_owned(),
+            socket: Some(socket),
+            proto: "tcp".to_owned(),
+            family: 4,
+            local: Some(addr(80)),
+            remote: Some(addr(4000)),
+            netns: 7,
+            born: true,
+            path: path.split_whitespace().map(str::to_owned).collect(),
+            any_address: false,
+            owner,
+            accepted: None,
+            seeded: None,
+            start: None,
+        }
+    }
+
+    fn base(at: i64, socket: u64, event: &str) -> Event {
+        Event {
+            at,
+            event: event.to_owned(),
+            socket: Some(socket),
+            proto: Some("tcp".to_owned()),
+            family: Some(4),
+            local: Some("127.0.0.1:80".to_owned()),
+            remote: Some("127.0.0.1:4000".to_owned()),
+            netns: Some(7),
+            born: Some(true),
+            ..Event::default()
+        }
+    }
+
+    fn state(at: i64, old: &str, new: &str, waited: Option<i64>, owner: Option<Owner>) -> Event {
+        Event {
+            old: Some(old.to_owned()),
+            new: Some(new.to_owned()),
+            in_state_ns: waited,
+            owner,
+            ..base(at, 1, "state")
+        }
+    }
+
+    /// A server's connection, told rightly: a worker accepts what the parent's
+    /// listener got.
+    fn server() -> (Vec<Event>, Life) {
+        let inherited = || owner("inherited", SERVER);
+        let worker = || owner("accept", WORKER);
+        let accept = Event {
+            queued_ns: Some(5),
+            fd: Some(4),
+            owner: worker(),
+            ..base(1_000_025, 1, "accept")
+        };
+        let events = vec![
+            state(1_000_010, "LISTEN", "SYN_RECV", None, inherited()),
+            state(1_000_020, "SYN_RECV", "ESTABLISHED", Some(10), inherited()),
+            accept,
+            state(1_000_050, "ESTABLISHED", "CLOSE", Some(30), worker()),
+        ];
+        let path = "LISTEN SYN_RECV ESTABLISHED CLOSE";
+        let mut life = life("server", 1, path, claim("inherited", SERVER));
+        life.accepted = Some(Acceptance {
+            claim: claim("accept", WORKER),
+            fd: 4,
+            before: 1_000_024,
+            after: 1_000_026,
+        });
+        (events, life)
+    }
+
+    fn kinds(events: &[Event], life: &Life) -> Vec<Kind> {
+        let verdict = judge(events, std::slice::from_ref(life), Scope::All, 1);
+        verdict.faults.iter().map(|fault| fault.kind).collect()
+    }
+
+    #[test]
+    fn what_is_told_rightly_has_no_fault() {
+        let (events, life) = server();
+        let verdict = judge(&events, &[life], Scope::All, 20);
+        assert!(verdict.faults.is_empty(), "{verdict}");
+        assert_eq!(verdict.owners["inherited"], Tally { right: 2, ..Tally::default() });
+        assert_eq!(verdict.owners["accept"], Tally { right: 2, ..Tally::default() });
+        assert_eq!((verdict.sockets, verdict.transitions), (1, 3));
+    }
+
+    #[test]
+    fn the_owner_from_the_cpu_is_wrong() {
+        let (mut events, life) = server();
+        for event in &mut events {
+            event.owner = owner("inherited", CLIENT);
+        }
+        let verdict = judge(&events, &[life], Scope::All, 1);
+        assert_eq!((verdict.wrong_owners(), verdict.wrong_pids), (4, 4), "{verdict}");
+        assert_eq!(verdict.of_kind(Kind::Owner), verdict.faults.len());
+    }
+
+    #[test]
+    fn the_listener_is_no_owner_once_a_worker_has_accepted() {
+        let (mut events, life) = server();
+        events[3].owner = owner("inherited", SERVER);
+        assert_eq!(kinds(&events, &life), [Kind::Owner]);
+    }
+
+    #[test]
+    fn the_worker_is_no_owner_before_it_has_accepted() {
+        let (mut events, life) = server();
+        events[0].owner = owner("accept", WORKER);
+        assert_eq!(kinds(&events, &life), [Kind::Owner]);
+    }
+
+    #[test]
+    fn right_pid_with_the_wrong_reason_name_or_user_is_wrong() {
+        for change in [
+            |owner: &mut Owner| owner.how = "accept".to_owned(),
+            |owner: &mut Owner| owner.comm = "other".to_owned(),
+            |owner: &mut Owner| owner.uid = 1,
+        ] {
+            let (mut events, life) = server();
+            events[0].owner.iter_mut().for_each(change);
+            assert_eq!(kinds(&events, &life), [Kind::Owner]);
+        }
+    }
+
+    #[test]
+    fn an_owner_that_is_missing_is_counted_apart() {
+        let (mut events, life) = server();
+        events[1].owner = None;
+        let verdict = judge(&events, &[life], Scope::All, 1);
+        assert_eq!((verdict.wrong_owners(), verdict.missing_owners()), (0, 1));
+        assert_eq!(verdict.faults.len(), 1);
+    }
+
+    #[test]
+    fn a_transition_that_is_missing_doubled_or_swapped_is_a_fault() {
+        let changes: [fn(&mut Vec<Event>); 3] = [
+            |events| drop(events.remove(1)),
+            |events| events.insert(1, events[0].clone()),
+            |events| events.swap(0, 1),
+        ];
+        for change in changes {
+            let (mut events, life) = server();
+            change(&mut events);
+            assert!(kinds(&events, &life).contains(&Kind::Sequence));
+        }
+    }
+
+    #[test]
+    fn silence_is_a_fault_and_so_is_talk_where_there_must_be_silence() {
+        let (events, mut life) = server();
+        assert!(kinds(&[], &life).contains(&Kind::Sequence));
+        life.path.clear();
+        assert!(kinds(&events, &life).contains(&Kind::Sequence));
+        assert_eq!(kinds(&[], &life), []);
+    }
+
+    #[test]
+    fn a_socket_under_a_second_id_is_a_stray() {
+        let (mut events, life) = server();
+        events[3].socket = Some(2);
+        let kinds = kinds(&events, &life);
+        assert!(kinds.contains(&Kind::Stray) && kinds.contains(&Kind::Sequence), "{kinds:?}");
+    }
+
+    #[test]
+    fn a_socket_that_nobody_accepted_is_found_by_its_addresses() {
+        let (mut events, mut life) = server();
+        events.remove(2);
+        events[2].owner = owner("inherited", SERVER);
+        life.accepted = None;
+        life.socket = None;
+        assert_eq!(kinds(&events, &life), []);
+        events[2].socket = Some(2);
+        assert!(kinds(&events, &life).contains(&Kind::Fact));
+    }
+
+    #[test]
+    fn other_namespaces_are_other_peoples() {
+        let (mut events, life) = server();
+        let mut other = state(1_000_060, "CLOSE", "SYN_SENT", None, None);
+        other.netns = Some(8);
+        events.push(other);
+        assert_eq!(kinds(&events, &life), []);
+    }
+
+    #[test]
+    fn addresses_facts_and_times_are_held_against_the_ledger() {
+        type Change = fn(&mut Vec<Event>);
+        let changes: [(Change, Kind); 9] = [
+            (|events| events[0].local = Some("127.0.0.1:*".to_owned()), Kind::Address),
+            (|events| events[3].remote = Some("127.0.0.1:1".to_owned()), Kind::Address),
+            (|events| events[0].proto = Some("mptcp".to_owned()), Kind::Fact),
+            (|events| events[0].family = Some(6), Kind::Fact),
+            (|events| events[0].born = Some(false), Kind::Fact),
+            (|events| events[1].in_state_ns = Some(11), Kind::Time),
+            (|events| events[1].in_state_ns = None, Kind::Time),
+            (|events| events[2].queued_ns = Some(6), Kind::Time),
+            (|events| events[2].fd = Some(5), Kind::Accept),
+        ];
+        for (number, (change, kind)) in changes.into_iter().enumerate() {
+            let (mut events, life) = server();
+            change(&mut events);
+            assert!(kinds(&events, &life).contains(&kind), "change {number}");
+        }
+    }
+
+    #[test]
+    fn an_accept_outside_the_call_is_a_fault() {
+        let (events, mut life) = server();
+        if let Some(acceptance) = &mut life.accepted {
+            (acceptance.before, acceptance.after) = (9_000_000, 9_000_001);
+        }
+        assert_eq!(kinds(&events, &life), [Kind::Time]);
+    }
+
+    #[test]
+    fn a_wall_clock_that_was_set_does_not_change_the_time_in_a_state() {
+        let (mut events, mut life) = server();
+        let clock =
+            |boot| Event { event: "clock".to_owned(), boot: Some(boot), ..Event::default() };
+        // An hour on, before the last event.
+        events[3].at += 3_600_000_000_000;
+        events.insert(3, clock(3_600_000_000_000));
+        events.insert(0, clock(0));
+        life.start = Some((1_000_010, 1_000_010));
+        assert_eq!(kinds(&events, &life), []);
+    }
+
+    #[test]
+    fn events_that_were_lost_are_a_fault_and_a_hook_that_is_missing_is_none() {
+        let (mut events, life) = server();
+        let gap = |count| Event { event: "gap".to_owned(), count: Some(count), ..Event::default() };
+        events.push(gap(0));
+        assert_eq!(kinds(&events, &life), []);
+        events.push(gap(1));
+        assert_eq!(kinds(&events, &life), [Kind::Lost]);
+    }
+
+    #[test]
+    fn a_seed_names_a_holder_with_its_descriptor() {
+        let mut life = life("old", 1, "ESTABLISHED CLOSE", claim("snapshot", CLIENT));
+        life.born = false;
+        life.seeded = Some(Seeded { state: "ESTABLISHED".to_owned(), holders: vec![(CLIENT, 3)] });
+        let seed = Event {
+            state: Some("ESTABLISHED".to_owned()),
+            fd: Some(3),
+            owner: owner("snapshot", CLIENT),
+            born: Some(false),
+            ..base(1, 1, "seed")
+        };
+        let mut end = state(5, "ESTABLISHED", "CLOSE", None, owner("snapshot", CLIENT));
+        end.born = Some(false);
+        let events = vec![seed, end];
+        assert_eq!(kinds(&events, &life), []);
+        assert_eq!(kinds(&events[1..], &life), [Kind::Seed]);
+        let mut wrong = events.clone();
+        wrong[0].fd = Some(4);
+        assert_eq!(kinds(&wrong, &life), [Kind::Seed]);
+        wrong[0].owner = owner("snapshot", SERVER);
+        assert!(kinds(&wrong, &life).contains(&Kind::Owner));
+    }
+
+    #[test]
+    fn too_few_checks_are_a_fault() {
+        let (events, life) = server();
+        let verdict = judge(&events, &[life], Scope::All, 1_000);
+        assert_eq!(verdict.of_kind(Kind::Minimum), 1);
+    }
+}

@@ -1,0 +1,189 @@
+//! The scenarios: one table, one file for each subject.
+
+use anyhow::{Result, bail};
+
+use crate::judge::Verdict;
+use crate::ledger::Entry;
+use crate::stage::Stage;
+use crate::step::{Family, Proto};
+use crate::tracer::{Kind, Recording};
+use crate::{netns, socket};
+
+mod close;
+mod family;
+mod filter;
+mod many;
+mod owner;
+mod refused;
+mod reset;
+mod snapshot;
+mod timeout;
+
+/// IPv4 and IPv6 loopback, on a port that the kernel chooses.
+const V4: &str = "127.0.0.1:0";
+const V6: &str = "[::1]:0";
+
+/// The lives that most scenarios share.
+const ACTIVE: &str = "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE";
+const PASSIVE: &str = "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSE";
+const LISTENER: &str = "CLOSE LISTEN CLOSE";
+
+/// What a scenario cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    Nothing,
+    /// Options that only netbreath has.
+    Netbreath,
+    /// A kernel with this protocol.
+    Proto(Proto),
+    Ipv6,
+}
+
+pub struct Scenario {
+    pub name: &'static str,
+    pub need: Need,
+    /// The judge must make at least so many checks.
+    pub minimum: u64,
+    play: fn(&mut Stage) -> Result<()>,
+}
+
+const fn scenario(
+    name: &'static str,
+    minimum: u64,
+    play: fn(&mut Stage) -> Result<()>,
+) -> Scenario {
+    Scenario { name, need: Need::Nothing, minimum, play }
+}
+
+impl Scenario {
+    const fn needs(self, need: Need) -> Scenario {
+        Scenario { need, ..self }
+    }
+
+    /// Why it cannot be played here, if it cannot.
+    pub fn obstacle(&self, kind: Kind) -> Option<String> {
+        if socket::uid() != 0 {
+            return Some("needs root: network namespaces and eBPF".to_owned());
+        }
+        match self.need {
+            Need::Nothing => None,
+            Need::Netbreath if kind == Kind::Netbreath => None,
+            Need::Netbreath => Some("needs an option that only netbreath has".to_owned()),
+            Need::Proto(proto) => unsupported(Family::V4, proto),
+            Need::Ipv6 => unsupported(Family::V6, Proto::Tcp),
+        }
+    }
+
+    /// Plays it. A fault of the tracer is in the verdict or, with all that the
+    /// tracer said, in the error.
+    pub fn play(&self, kind: Kind) -> Result<Verdict> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let mut stage = Stage::new(kind)?;
+            let netns = stage.netns.inode();
+            (self.play)(&mut stage)?;
+            let (verdict, recording) = stage.finish(self.minimum)?;
+            if verdict.faults.is_empty() {
+                return Ok(verdict);
+            }
+            let Recording { command, talk, misses, .. } = recording;
+            // The reference is not under test: what it has missed says nothing.
+            if kind == Kind::Bpftrace && misses > 0 && attempts < 5 {
+                eprintln!("{}: again, the reference missed {misses} transitions", self.name);
+                continue;
+            }
+            bail!("{verdict}\n    namespace {netns}; {misses} misses\n{command}\n{talk}")
+        }
+    }
+}
+
+/// A connect() that failed leaves the socket its port, but no address: on loopback
+/// it was the peer's.
+fn with_address(mut failed: Entry) -> Entry {
+    if let (Some(local), Some(remote)) = (&mut failed.local, failed.remote) {
+        local.set_ip(remote.ip());
+    }
+    failed
+}
+
+fn unsupported(family: Family, proto: Proto) -> Option<String> {
+    // In a new namespace, because a protocol may be switched off in this one.
+    let tried = netns::Netns::create().and_then(|netns| {
+        netns.inside(move || match socket::open(family, proto) {
+            Ok(fd) => Ok(socket::close(fd).err()),
+            Err(failed) => Ok(Some(failed)),
+        })
+    });
+    match tried {
+        Ok(None) => None,
+        Ok(Some(failed)) => Some(format!(
+            "no {proto:?} over {family:?} in this kernel: {}: {}",
+            failed.call,
+            std::io::Error::from_raw_os_error(failed.errno)
+        )),
+        Err(error) => Some(format!("{error:#}")),
+    }
+}
+
+/// Every scenario there is.
+pub const ALL: &[Scenario] = &[
+    scenario("close::client_first", 60, close::client_first),
+    scenario("close::server_first", 60, close::server_first),
+    scenario("close::client_half", 60, close::client_half),
+    scenario("close::server_half", 60, close::server_half),
+    scenario("close::both_at_once", 60, close::both_at_once),
+    scenario("reset::by_client", 40, reset::by_client),
+    scenario("reset::by_server", 40, reset::by_server),
+    scenario("reset::client_leaves_data_unread", 40, reset::client_leaves_data_unread),
+    scenario("reset::server_leaves_data_unread", 40, reset::server_leaves_data_unread),
+    scenario("reset::of_a_half_closed_connection", 40, reset::of_a_half_closed_connection),
+    scenario("reset::of_a_peer_that_writes_on", 40, reset::of_a_peer_that_writes_on),
+    scenario("reset::before_accept", 40, reset::before_accept),
+    scenario("reset::listener_closes_with_a_queue", 40, reset::listener_closes_with_a_queue),
+    scenario("refused::v4", 12, refused::v4),
+    scenario("refused::v6", 12, refused::v6).needs(Need::Ipv6),
+    scenario("refused::with_a_chosen_port", 12, refused::with_a_chosen_port),
+    scenario("refused::without_waiting", 12, refused::without_waiting),
+    scenario("timeout::no_answer", 20, timeout::no_answer),
+    scenario("timeout::peer_falls_silent", 40, timeout::peer_falls_silent),
+    scenario("timeout::given_up", 20, timeout::given_up),
+    scenario("owner::every_accept_call", 150, owner::every_accept_call),
+    scenario("owner::threads", 150, owner::threads),
+    scenario("owner::prefork", 250, owner::prefork),
+    scenario("owner::prefork_that_waits", 250, owner::prefork_that_waits),
+    scenario("owner::another_user", 60, owner::another_user),
+    scenario("owner::socket_of_the_parent", 60, owner::socket_of_the_parent),
+    scenario("owner::closed_by_a_child", 60, owner::closed_by_a_child),
+    scenario("owner::killed", 60, owner::killed),
+    scenario("owner::mutant_from_cpu", 1, owner::mutant_from_cpu),
+    scenario("owner::mutant_from_cpu_prefork", 1, owner::mutant_from_cpu_prefork),
+    scenario("snapshot::listener_and_connection", 60, snapshot::listener_and_connection),
+    scenario("snapshot::accept_under_way", 40, snapshot::accept_under_way),
+    scenario("snapshot::prefork", 100, snapshot::prefork),
+    scenario("filter::local_port", 30, filter::local_port).needs(Need::Netbreath),
+    scenario("filter::listener_port", 30, filter::listener_port).needs(Need::Netbreath),
+    scenario("filter::client_pid", 30, filter::client_pid).needs(Need::Netbreath),
+    scenario("filter::worker_pid", 30, filter::worker_pid).needs(Need::Netbreath),
+    scenario("family::v6", 60, family::v6).needs(Need::Ipv6),
+    scenario("family::mapped_client", 60, family::mapped_client).needs(Need::Ipv6),
+    scenario("family::mapped_server", 60, family::mapped_server).needs(Need::Ipv6),
+    scenario("family::two_namespaces", 120, family::two_namespaces),
+    scenario("family::mptcp", 15, family::mptcp).needs(Need::Proto(Proto::Mptcp)),
+    scenario("family::sctp", 5, family::sctp).needs(Need::Proto(Proto::Sctp)),
+    scenario("family::dccp", 5, family::dccp).needs(Need::Proto(Proto::Dccp)),
+    scenario("many::prefork", 50_000, many::prefork),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_every_scenario_has_a_minimum() {
+        let names: BTreeSet<_> = ALL.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        assert!(ALL.iter().all(|scenario| scenario.minimum > 0));
+    }
+}

@@ -1,0 +1,68 @@
+//! Nobody listens: SYN, RST.
+
+use std::net::SocketAddr;
+
+use anyhow::{Result, bail};
+
+use super::{V4, V6, with_address};
+use crate::stage::Stage;
+use crate::step::{Family, Proto};
+
+const REFUSED: &str = "CLOSE SYN_SENT CLOSE";
+
+pub fn v4(stage: &mut Stage) -> Result<()> {
+    refused(stage, Family::V4, V4)
+}
+
+pub fn v6(stage: &mut Stage) -> Result<()> {
+    refused(stage, Family::V6, V6)
+}
+
+/// The kernel chooses the port, after the first transition.
+fn refused(stage: &mut Stage, family: Family, at: &str) -> Result<()> {
+    stage.trace()?;
+    let client = stage.client()?;
+    let socket = client.open(family, Proto::Tcp)?;
+    let c = with_address(client.connect_on(&socket, closed_port(at)?)?);
+    expect_refusal(c.errno)?;
+    client.close(&c)?;
+    stage.expect(&c, REFUSED)
+}
+
+pub fn with_a_chosen_port(stage: &mut Stage) -> Result<()> {
+    stage.trace()?;
+    let client = stage.client()?;
+    let socket = client.open(Family::V4, Proto::Tcp)?;
+    client.bind(&socket, "127.0.0.1:4000".parse()?)?;
+    let c = client.connect_on(&socket, closed_port(V4)?)?;
+    expect_refusal(c.errno)?;
+    client.close(&c)?;
+    stage.expect(&c, REFUSED)
+}
+
+pub fn without_waiting(stage: &mut Stage) -> Result<()> {
+    stage.trace()?;
+    let client = stage.client()?;
+    let socket = client.open(Family::V4, Proto::Tcp)?;
+    let c = with_address(client.start_connect_on(&socket, closed_port(V4)?)?);
+    if c.errno != Some(libc::EINPROGRESS) {
+        expect_refusal(c.errno)?;
+    }
+    client.readable(&c)?;
+    client.close(&c)?;
+    stage.expect(&c, REFUSED)
+}
+
+/// Every port of a new namespace is closed.
+fn closed_port(at: &str) -> Result<SocketAddr> {
+    let mut to: SocketAddr = at.parse()?;
+    to.set_port(81);
+    Ok(to)
+}
+
+fn expect_refusal(errno: Option<i32>) -> Result<()> {
+    if errno != Some(libc::ECONNREFUSED) {
+        bail!("connect() said {errno:?}, not \"connection refused\"");
+    }
+    Ok(())
+}

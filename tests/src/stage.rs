@@ -1,0 +1,320 @@
+//! Where one scenario plays: its namespace, its tracer, its processes, the ledger
+//! they write, and the lives that follow from it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::judge::{
+    ANY, Acceptance, Claim, Fault, Kind as FaultKind, Life, Scope, Seeded, Verdict, judge,
+};
+use crate::ledger::{Entry, Ledger, Role};
+use crate::netns::Netns;
+use crate::socket;
+use crate::step::Call;
+use crate::task::Task;
+use crate::tracer::{Kind, Recording, Tracer};
+
+/// How long the last packets of a scenario may take.
+const SETTLE: Duration = Duration::from_secs(10);
+
+pub struct Stage {
+    pub netns: Netns,
+    further: Vec<Rc<Netns>>,
+    kind: Kind,
+    tracer: Option<Tracer>,
+    /// When the tracer was started and when it was ready.
+    started: i64,
+    ready: i64,
+    ledger: Rc<RefCell<Ledger>>,
+    /// Further processes that hold a socket, by cookie.
+    holders: HashMap<u64, Vec<(u32, i32)>>,
+    lives: Vec<Life>,
+    /// The tracer is a mutant: the judge must find its owners wrong.
+    mutant: bool,
+    /// Sockets that the scenario cannot know, such as the subflows of MPTCP.
+    strangers: bool,
+    cpus: Vec<usize>,
+    exe: Option<String>,
+}
+
+/// A connection between two processes on different CPUs.
+pub struct Meeting {
+    pub client: Task,
+    pub server: Task,
+    pub listener: Entry,
+    /// The client's socket and the server's.
+    pub c: Entry,
+    pub s: Entry,
+}
+
+impl Stage {
+    pub fn new(kind: Kind) -> Result<Stage> {
+        let cpus = match socket::cpus() {
+            Ok(cpus) if !cpus.is_empty() => cpus,
+            other => bail!("which CPUs there are: {other:?}"),
+        };
+        let exe = std::env::current_exe().ok().map(|path| path.to_string_lossy().into_owned());
+        Ok(Stage {
+            netns: Netns::create()?,
+            further: Vec::new(),
+            kind,
+            tracer: None,
+            started: i64::MAX,
+            ready: i64::MAX,
+            ledger: Rc::default(),
+            holders: HashMap::new(),
+            lives: Vec::new(),
+            mutant: false,
+            strangers: false,
+            cpus,
+            exe,
+        })
+    }
+
+    /// Starts the tracer: before the processes, or after what it shall find.
+    pub fn trace(&mut self) -> Result<()> {
+        self.trace_with(&[])
+    }
+
+    pub fn trace_with(&mut self, options: &[String]) -> Result<()> {
+        self.started = socket::now();
+        let mut namespaces = vec![self.netns.inode()];
+        namespaces.extend(self.further.iter().map(|netns| netns.inode()));
+        self.tracer = Some(Tracer::start(self.kind, options, &namespaces)?);
+        self.ready = socket::now();
+        Ok(())
+    }
+
+    /// Starts the tracer that takes the task on the CPU for the owner.
+    pub fn trace_as_mutant(&mut self) -> Result<()> {
+        self.mutant = true;
+        match self.kind {
+            Kind::Netbreath => self.trace_with(&["--owner-from-cpu".to_owned()]),
+            // It knows no better.
+            Kind::Bpftrace => self.trace(),
+        }
+    }
+
+    /// Takes no notice of sockets that the scenario does not name.
+    pub fn allow_strangers(&mut self) {
+        self.strangers = true;
+    }
+
+    /// A further namespace; before the tracer starts, so that the reference knows it.
+    pub fn another_namespace(&mut self) -> Result<Rc<Netns>> {
+        let netns = Rc::new(Netns::create()?);
+        self.further.push(Rc::clone(&netns));
+        Ok(netns)
+    }
+
+    /// A process on the last CPU.
+    pub fn client(&self) -> Result<Task> {
+        self.actor("nb-client", self.cpus[self.cpus.len() - 1], &self.netns)
+    }
+
+    /// A process on the first CPU.
+    pub fn server(&self) -> Result<Task> {
+        self.actor("nb-server", self.cpus[0], &self.netns)
+    }
+
+    /// A client and a server in another namespace.
+    pub fn pair_in(&self, netns: &Netns) -> Result<(Task, Task)> {
+        let client = self.actor("nb-client", self.cpus[self.cpus.len() - 1], netns)?;
+        Ok((client, self.actor("nb-server", self.cpus[0], netns)?))
+    }
+
+    fn actor(&self, name: &str, cpu: usize, netns: &Netns) -> Result<Task> {
+        Task::start(name, cpu, netns, Rc::clone(&self.ledger))
+    }
+
+    /// A client connected to a server that listens at `at`.
+    pub fn meet(&self, at: &str) -> Result<Meeting> {
+        let (client, server) = (self.client()?, self.server()?);
+        let listener = server.listen(at)?;
+        let c = client.connect(address(&listener)?)?;
+        let s = server.accept(&listener, Call::Accept4)?;
+        Ok(Meeting { client, server, listener, c, s })
+    }
+
+    /// Expects the listener's whole life and these two of the connection, when the
+    /// server has closed its listener.
+    pub fn expect_meeting(&mut self, meeting: &Meeting, c: &str, s: &str) -> Result<()> {
+        meeting.server.close(&meeting.listener)?;
+        self.expect(&meeting.listener, "CLOSE LISTEN CLOSE")?;
+        self.expect(&meeting.c, c)?;
+        self.expect(&meeting.s, s)
+    }
+
+    /// Notes that `task` holds the socket too: it was forked after the socket was
+    /// made.
+    pub fn also_holds(&mut self, task: &Task, socket: &Entry) {
+        self.holders.entry(socket.socket).or_default().push((task.id, socket.fd));
+    }
+
+    /// Expects a socket of the ledger to go through these states. Who owns it, and
+    /// since when, follows from the ledger.
+    pub fn expect(&mut self, entry: &Entry, path: &str) -> Result<()> {
+        let path: Vec<String> = path.split_whitespace().map(str::to_owned).collect();
+        let existed = entry.after < self.started;
+        if !existed && entry.before < self.ready && self.tracer.is_some() {
+            bail!("a socket was made while the tracer started: neither old nor new");
+        }
+        let (owner, accepted) = match entry.role {
+            _ if existed => (self.claim("snapshot", entry), None),
+            Role::Connect => (self.claim("connect", entry), None),
+            Role::Listen => (self.claim("listen", entry), None),
+            Role::Accept => {
+                let acceptance = Acceptance {
+                    claim: Claim { pids: vec![entry.pid], ..self.claim("accept", entry) },
+                    fd: entry.fd,
+                    before: entry.before,
+                    after: entry.after,
+                };
+                (self.inherited(entry.listener)?, Some(acceptance))
+            }
+            Role::Open => bail!("a socket that is only open has no owner"),
+        };
+        let seeded = match path.first() {
+            Some(state) if existed => {
+                let mut holders = vec![(entry.pid, entry.fd)];
+                holders.extend(self.holders.get(&entry.socket).into_iter().flatten());
+                Some(Seeded { state: state.clone(), holders })
+            }
+            _ => None,
+        };
+        let start = match entry.role {
+            Role::Connect | Role::Listen if !existed => Some((entry.before, entry.after)),
+            _ => None,
+        };
+        let remote = match (entry.role, entry.family) {
+            (Role::Listen, 4) => Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+            (Role::Listen, _) => Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
+            _ => entry.remote,
+        };
+        self.lives.push(Life {
+            name: format!("{:?} {} of pid {}", entry.role, entry.socket, entry.pid),
+            socket: Some(entry.socket),
+            proto: entry.proto.clone(),
+            family: entry.family,
+            local: entry.local,
+            remote,
+            netns: entry.netns,
+            born: !existed,
+            path,
+            any_address: false,
+            owner,
+            accepted,
+            seeded,
+            start,
+        });
+        Ok(())
+    }
+
+    /// Expects the other end of a client's connection, which nobody accepts.
+    pub fn expect_unaccepted(&mut self, listener: &Entry, peer: &Entry, path: &str) -> Result<()> {
+        self.lives.push(Life {
+            name: format!("unaccepted peer of {}", peer.socket),
+            socket: None,
+            proto: listener.proto.clone(),
+            family: listener.family,
+            local: peer.remote,
+            remote: peer.local,
+            netns: listener.netns,
+            born: true,
+            path: path.split_whitespace().map(str::to_owned).collect(),
+            any_address: false,
+            owner: self.inherited(Some(listener.socket))?,
+            accepted: None,
+            seeded: None,
+            start: None,
+        });
+        Ok(())
+    }
+
+    /// Expects a socket of a protocol whose transitions are taken as the kernel
+    /// reports them: some there must be, and the owner must be right.
+    pub fn expect_as_reported(&mut self, entry: &Entry) -> Result<()> {
+        self.expect(entry, ANY)?;
+        if let Some(life) = self.lives.last_mut() {
+            life.any_address = true;
+        }
+        Ok(())
+    }
+
+    /// Expects not a word about a socket: a filter leaves it out.
+    pub fn expect_silence(&mut self, entry: &Entry) -> Result<()> {
+        self.expect(entry, "")
+    }
+
+    fn claim(&self, how: &'static str, entry: &Entry) -> Claim {
+        let mut pids = vec![entry.pid];
+        if let Some(holders) = self.holders.get(&entry.socket)
+            && how == "snapshot"
+        {
+            pids.extend(holders.iter().map(|(pid, _)| *pid));
+        }
+        // Holders may have different names.
+        let comm = (pids.len() == 1).then(|| entry.comm.clone());
+        Claim { how, pids, comm, uid: Some(entry.uid), exe: self.exe.clone() }
+    }
+
+    fn inherited(&self, listener: Option<u64>) -> Result<Claim> {
+        let ledger = self.ledger.borrow();
+        let listener = listener
+            .and_then(|listener| ledger.listener(listener))
+            .context("a connection was accepted from a listener that nobody made")?;
+        // Of a listener that is older than the tracer, any holder may be the owner.
+        let how = if listener.after < self.started { "snapshot" } else { "listen" };
+        Ok(Claim { how: "inherited", ..self.claim(how, listener) })
+    }
+
+    /// Waits for the last packets, ends the tracer and judges.
+    pub fn finish(mut self, minimum: u64) -> Result<(Verdict, Recording)> {
+        self.netns.settle(SETTLE)?;
+        for netns in &self.further {
+            netns.settle(SETTLE)?;
+        }
+        let tracer = self.tracer.take().context("the scenario did not start the tracer")?;
+        let recording = tracer.stop()?;
+        let scope = match self.kind {
+            Kind::Netbreath => Scope::All,
+            Kind::Bpftrace if self.mutant => Scope::All,
+            Kind::Bpftrace => Scope::Transitions,
+        };
+        let minimum = if scope == Scope::All { minimum } else { 1 };
+        let mut verdict = judge(&recording.events, &self.lives, scope, minimum);
+        let admits = recording.events.iter().any(|event| event.is("gap") && event.count > Some(0));
+        if recording.misses > 0 && !admits {
+            let text =
+                format!("{} runs skipped by the kernel and no gap says so", recording.misses);
+            verdict.faults.push(Fault { kind: FaultKind::Lost, text });
+        }
+        if self.strangers {
+            verdict.faults.retain(|fault| fault.kind != FaultKind::Stray);
+        }
+        if self.mutant {
+            // The handshake of every server's socket runs on its client's CPU: these
+            // two transitions at least.
+            let must = 2 * self.lives.iter().filter(|life| life.accepted.is_some()).count() as u64;
+            let wrong = verdict.wrong_pids;
+            // In all else the mutant must be right.
+            let others = [FaultKind::Sequence, FaultKind::Lost];
+            verdict.faults.retain(|fault| others.contains(&fault.kind));
+            if wrong < must {
+                let text = format!("a mutant named {wrong} wrong processes, not {must} or more");
+                verdict.faults.push(Fault { kind: FaultKind::Owner, text });
+            }
+        }
+        Ok((verdict, recording))
+    }
+}
+
+/// Where a listener listens.
+pub fn address(listener: &Entry) -> Result<SocketAddr> {
+    listener.local.context("a listener has no address")
+}
