@@ -249,7 +249,13 @@ pub fn close<K: Kernel>(sk: K) {
 #[inline(always)]
 pub fn own(slot: &mut Slot, owner: Owner) {
     slot.socket.owner = owner;
-    if filter::selects(&slot.socket.owner) {
+    select(slot, &owner);
+}
+
+/// Notes whether the filters let this owner through.
+#[inline(always)]
+pub fn select(slot: &mut Slot, owner: &Owner) {
+    if filter::selects(owner) {
         slot.flags |= SELECTED;
     } else {
         slot.flags &= !SELECTED;

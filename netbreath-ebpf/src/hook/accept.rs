@@ -82,9 +82,12 @@ fn accept(sk: Untyped, fd: u32) {
         }
     };
     slot.flags &= !ACCEPTABLE;
-    slot::own(slot, task::owner::<Untyped>(How::Accept));
-    if sock_state::settle(sk, slot, Hook::Accept) != Verdict::Keep || !config::emits(kinds::ACCEPT)
-    {
+    let owner = task::owner::<Untyped>(How::Accept);
+    // Who accepts it decides; what waited was still the listener's.
+    slot::select(slot, &owner);
+    let verdict = sock_state::settle(sk, slot, Hook::Accept);
+    slot.socket.owner = owner;
+    if verdict != Verdict::Keep || !config::emits(kinds::ACCEPT) {
         return;
     }
     let queued = if slot.established == 0 { 0 } else { at - slot.established };
