@@ -6,8 +6,8 @@ use std::future::pending;
 use std::time::Duration;
 
 use netbreath::event::{
-    Accept, Body, Comm, Event, Family, Flow, Gap, How, Line, Owner, Proto, Seed, Socket, SocketId,
-    State, Via,
+    Accept, Body, Comm, Event, Family, Flow, Gap, How, Owner, Proto, Seed, Socket, SocketId, State,
+    Via, write_json,
 };
 use netbreath::source::Source;
 use netbreath_common::tcp::TcpState;
@@ -106,8 +106,12 @@ pub fn events() -> Vec<Event> {
 
 /// The events as a recording.
 pub fn recording() -> String {
-    let line = |event: &Event| serde_json::to_string(&Line::new(event, BOOT)).unwrap() + "\n";
-    events().iter().map(line).collect()
+    let mut recording = Vec::new();
+    for event in events() {
+        write_json(&event, BOOT, &mut recording);
+        recording.push(b'\n');
+    }
+    String::from_utf8(recording).unwrap()
 }
 
 /// What a scripted source does next.

@@ -408,26 +408,26 @@ fn load_program(program: &mut Program, point: &Attach, kernel: &Kernel) -> Resul
 /// Attaches a program that is loaded. An iterator is started when it is read.
 fn attach(program: &mut Program, point: &Attach) -> Result<(), Refusal> {
     match (program, point) {
-        (Program::BtfTracePoint(program), _) => drop(program.attach()?),
+        (Program::BtfTracePoint(program), _) => _ = program.attach()?,
         (Program::RawTracePoint(program), Attach::RawTracepoint(name)) => {
-            drop(program.attach(name)?);
+            program.attach(name)?;
         }
         (Program::TracePoint(program), Attach::Tracepoint(names)) => {
             mount_tracefs()?;
             for (category, name) in *names {
-                drop(program.attach(category, name)?);
+                program.attach(category, name)?;
             }
         }
-        (Program::FEntry(program), _) => drop(program.attach()?),
-        (Program::FExit(program), _) => drop(program.attach()?),
-        (Program::KProbe(program), Attach::Kprobe(name)) => drop(program.attach(*name, 0)?),
+        (Program::FEntry(program), _) => _ = program.attach()?,
+        (Program::FExit(program), _) => _ = program.attach()?,
+        (Program::KProbe(program), Attach::Kprobe(name)) => _ = program.attach(*name, 0)?,
         (Program::SockOps(program), _) => {
             let root =
                 cgroup_root().ok_or_else(|| "no cgroup2 file system is mounted".to_owned())?;
             let root = std::fs::File::open(&root)
                 .map_err(|error| format!("cannot open {}: {error}", root.display()))?;
             // With a link, the kernel lets others' programs stay whatever the mode says.
-            drop(program.attach(root, CgroupAttachMode::Single)?);
+            program.attach(root, CgroupAttachMode::Single)?;
         }
         _ => {}
     }
