@@ -8,13 +8,25 @@ pub enum Hook {
     Connect = 1,
     Accept = 2,
     Destroy = 3,
-    Process = 4,
+    Fork = 4,
     Seed = 5,
+    Exec = 6,
+    Exit = 7,
+    Processes = 8,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 6] =
-        [Hook::SockState, Hook::Connect, Hook::Accept, Hook::Destroy, Hook::Process, Hook::Seed];
+    pub const ALL: [Hook; 9] = [
+        Hook::SockState,
+        Hook::Connect,
+        Hook::Accept,
+        Hook::Destroy,
+        Hook::Fork,
+        Hook::Seed,
+        Hook::Exec,
+        Hook::Exit,
+        Hook::Processes,
+    ];
 
     /// The hook's name, as `doctor` and gaps print it.
     pub const fn name(self) -> &'static str {
@@ -23,8 +35,11 @@ impl Hook {
             Hook::Connect => "connect",
             Hook::Accept => "accept",
             Hook::Destroy => "destroy",
-            Hook::Process => "process",
+            Hook::Fork => "fork",
             Hook::Seed => "seed",
+            Hook::Exec => "exec",
+            Hook::Exit => "exit",
+            Hook::Processes => "processes",
         }
     }
 }

@@ -12,6 +12,8 @@ pub enum Kind {
     Exec = 4,
     Fork = 5,
     Exit = 6,
+    /// A process that existed when netbreath started.
+    Exists = 7,
 }
 
 impl Kind {
@@ -24,6 +26,7 @@ impl Kind {
             4 => Some(Kind::Exec),
             5 => Some(Kind::Fork),
             6 => Some(Kind::Exit),
+            7 => Some(Kind::Exists),
             _ => None,
         }
     }
@@ -95,7 +98,10 @@ pub struct Owner {
     pub comm: [u8; 16],
     /// [`How`] as a number.
     pub how: u8,
-    pub zero: [u8; 7],
+    pub zero: [u8; 3],
+    /// How often the process had become another program when `comm` was read: see
+    /// [`Process::exec`].
+    pub exec: u32,
 }
 
 /// The two ends of a connection.
@@ -182,11 +188,35 @@ pub struct Process {
     /// The parent's process id.
     pub parent: u32,
     pub uid: u32,
-    pub zero: u32,
+    /// A number that each execve() raises by one, and a child inherits.
+    pub exec: u32,
     pub start: u64,
+    /// When the parent started.
+    pub parent_start: u64,
     pub comm: [u8; 16],
-    /// The path given to execve(), NUL-terminated; all zero but in `Exec`.
-    pub file: [u8; 128],
+}
+
+/// Bytes in [`Program::exe`] that may begin a name; a name is shorter, too.
+pub const EXE_HALF: usize = 256;
+
+/// Bytes of a command line that are kept.
+pub const ARGS: usize = 256;
+
+/// A process, with the program that it runs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    pub process: Process,
+    /// Bytes of `exe` that are filled; 0 where the process has no program.
+    pub exe_len: u16,
+    /// 1 if the names in `exe` reach up to the root.
+    pub whole: u16,
+    /// Length of the command line, which can be longer than `args`.
+    pub args_len: u32,
+    /// The names on the way to the program's file, each with its NUL, last one first.
+    pub exe: [u8; 2 * EXE_HALF],
+    /// The arguments, each with its NUL, program first.
+    pub args: [u8; ARGS],
 }
 
 /// Something to copy out of the ring.
@@ -214,7 +244,8 @@ records! {
     State: 152, &[Kind::State];
     Accept: 152, &[Kind::Accept];
     Seed: 144, &[Kind::Seed];
-    Process: 200, &[Kind::Exec, Kind::Fork, Kind::Exit];
+    Process: 80, &[Kind::Fork, Kind::Exit];
+    Program: 856, &[Kind::Exec, Kind::Exists];
 }
 
 const _: () = assert!(size_of::<Header>() == 32);

@@ -95,7 +95,7 @@ static EMPTY: Slot = Slot {
         netns: 0,
         born: 0,
         flow: Flow { saddr: [0; 16], daddr: [0; 16], sport: 0, dport: 0, family: 0, proto: 0 },
-        owner: Owner { pid: 0, uid: 0, start: 0, comm: [0; 16], how: 0, zero: [0; 7] },
+        owner: Owner { pid: 0, uid: 0, start: 0, comm: [0; 16], how: 0, zero: [0; 3], exec: 0 },
     },
     since: 0,
     established: 0,

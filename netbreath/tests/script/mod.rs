@@ -195,5 +195,6 @@ pub fn output(format: netbreath::cli::FormatName, width: Option<usize>) -> netbr
         },
         names: false,
         seeds: false,
+        processes: false,
     }
 }
