@@ -194,6 +194,10 @@ pub struct Process {
     /// When the parent started.
     pub parent_start: u64,
     pub comm: [u8; 16],
+    /// 1 if the filter on process ids lets it through. The others are told too: they
+    /// can own the listener of one that does.
+    pub selected: u32,
+    pub zero: u32,
 }
 
 /// Bytes in [`Program::exe`] that may begin a name; a name is shorter, too.
@@ -244,8 +248,8 @@ records! {
     State: 152, &[Kind::State];
     Accept: 152, &[Kind::Accept];
     Seed: 144, &[Kind::Seed];
-    Process: 80, &[Kind::Fork, Kind::Exit];
-    Program: 856, &[Kind::Exec, Kind::Exists];
+    Process: 88, &[Kind::Fork, Kind::Exit];
+    Program: 864, &[Kind::Exec, Kind::Exists];
 }
 
 const _: () = assert!(size_of::<Header>() == 32);

@@ -97,10 +97,10 @@ fn fork<K: Kernel>(parent: K, child: K) {
 
 #[inline(always)]
 fn exec<K: Kernel>(task: K) {
-    let owner = task::owner_of(task, How::Unknown);
-    if !wanted(&owner) {
+    if !config::emits(kinds::PROCESS) {
         return;
     }
+    let owner = task::owner_of(task, How::Unknown);
     let parent = task::parent(task);
     let task = Untyped::new(task.ptr());
     emit::record::<Program>(Hook::Exec, Kind::Exec, emit::now(), |record| {
@@ -122,13 +122,10 @@ fn exit<K: Kernel>(task: K) {
 
 #[inline(always)]
 fn exists(meta: Typed, task: Typed) {
-    if !task::is_leader(task) {
+    if !config::emits(kinds::PROCESS) || !task::is_leader(task) {
         return;
     }
     let owner = task::owner_of(task, How::Unknown);
-    if !wanted(&owner) {
-        return;
-    }
     let Some(record) = SCRATCH.get_ptr_mut(0) else {
         return;
     };
@@ -148,24 +145,17 @@ fn exists(meta: Typed, task: Typed) {
     }
     program::write_exe(Untyped::new(task.ptr()), record);
     // struct bpf_iter_meta begins with the file to write to.
-    let written = meta.follow(0).map(|seq| unsafe {
+    if let Some(seq) = meta.follow(0) {
         let len = size_of::<Program>() as u32;
-        bpf_seq_write(seq.ptr().cast_mut().cast(), record.cast(), len)
-    });
-    if written != Some(0) {
-        emit::missed(Hook::Processes, Miss::RingFull);
+        // If there is no room, the kernel takes back what was written and comes again
+        // with this task at the reader's next read.
+        unsafe { bpf_seq_write(seq.ptr().cast_mut().cast(), record.cast(), len) };
     }
-}
-
-/// Whether records of a process are asked for.
-#[inline(always)]
-fn wanted(owner: &Owner) -> bool {
-    config::emits(kinds::PROCESS) && filter::selects_pid(owner)
 }
 
 #[inline(always)]
 fn send(hook: Hook, kind: Kind, owner: &Owner, parent: (u32, u64)) {
-    if !wanted(owner) {
+    if !config::emits(kinds::PROCESS) {
         return;
     }
     emit::record::<Process>(hook, kind, emit::now(), |record| {
@@ -184,5 +174,7 @@ fn write(process: *mut Process, owner: &Owner, parent: (u32, u64)) {
         (&raw mut (*process).start).write(owner.start);
         (&raw mut (*process).parent_start).write(parent.1);
         (&raw mut (*process).comm).write(owner.comm);
+        (&raw mut (*process).selected).write(filter::selects_pid(owner).into());
+        (&raw mut (*process).zero).write(0);
     }
 }

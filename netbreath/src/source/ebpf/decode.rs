@@ -26,8 +26,8 @@ pub struct Decoder {
     owner_from_cpu: bool,
 }
 
-/// Which processes' events are asked for. Ids are compared in the kernel, the rest
-/// here: names of owners are needed of all.
+/// Which processes' events are asked for: the kernel tells of all, since owners need
+/// names, and says which the filter on ids lets through. The rest is compared here.
 struct Asked {
     kinds: Vec<EventKind>,
     comms: Vec<Comm>,
@@ -43,8 +43,9 @@ impl Asked {
         }
     }
 
-    fn wants(&self, kind: EventKind, process: &Process) -> bool {
+    fn wants(&self, kind: EventKind, record: &record::Process, process: &Process) -> bool {
         self.kinds.contains(&kind)
+            && record.selected != 0
             && (self.comms.is_empty() || self.comms.contains(&process.comm))
             && (self.uids.is_empty() || self.uids.contains(&process.uid))
     }
@@ -118,7 +119,7 @@ impl Decoder {
             Kind::Exec => {
                 let record: record::Program = record::read(bytes).ok_or_else(refuse)?;
                 let process = self.processes.run(&record);
-                if !self.asked.wants(EventKind::Exec, &process) {
+                if !self.asked.wants(EventKind::Exec, &record.process, &process) {
                     return Ok(None);
                 }
                 Body::Exec(process)
@@ -132,7 +133,7 @@ impl Decoder {
                     Kind::Fork => (EventKind::Fork, Body::Fork),
                     _ => (EventKind::Exit, Body::Exit),
                 };
-                if !self.asked.wants(asked, &process) {
+                if !self.asked.wants(asked, &record, &process) {
                     return Ok(None);
                 }
                 body(process)

@@ -205,7 +205,18 @@ mod tests {
         let mut bytes = [0; 16];
         bytes[..comm.len()].copy_from_slice(comm.as_bytes());
         let (parent, parent_start) = (1, 10);
-        record::Process { header, pid, parent, uid: 0, exec, start, parent_start, comm: bytes }
+        record::Process {
+            header,
+            pid,
+            parent,
+            uid: 0,
+            exec,
+            start,
+            parent_start,
+            comm: bytes,
+            selected: 1,
+            zero: 0,
+        }
     }
 
     fn program(process: record::Process, names: &[u8], args: &[u8]) -> record::Program {
