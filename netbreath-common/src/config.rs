@@ -67,4 +67,5 @@ pub mod emit {
     pub const ACCEPT: u32 = 1 << 1;
     pub const SEED: u32 = 1 << 2;
     pub const PROCESS: u32 = 1 << 3;
+    pub const OWNER: u32 = 1 << 4;
 }

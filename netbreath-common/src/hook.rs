@@ -10,11 +10,21 @@ pub enum Hook {
     Destroy = 3,
     Process = 4,
     Seed = 5,
+    Send = 6,
+    Receive = 7,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 6] =
-        [Hook::SockState, Hook::Connect, Hook::Accept, Hook::Destroy, Hook::Process, Hook::Seed];
+    pub const ALL: [Hook; 8] = [
+        Hook::SockState,
+        Hook::Connect,
+        Hook::Accept,
+        Hook::Destroy,
+        Hook::Process,
+        Hook::Seed,
+        Hook::Send,
+        Hook::Receive,
+    ];
 
     /// The hook's name, as `doctor` and gaps print it.
     pub const fn name(self) -> &'static str {
@@ -25,6 +35,8 @@ impl Hook {
             Hook::Destroy => "destroy",
             Hook::Process => "process",
             Hook::Seed => "seed",
+            Hook::Send => "send",
+            Hook::Receive => "receive",
         }
     }
 }

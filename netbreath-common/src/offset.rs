@@ -34,6 +34,7 @@ macro_rules! for_each_offset {
             TASK_START "task_struct" "start_boottime",
             TASK_FILES "task_struct" "files",
             TASK_CRED "task_struct" "cred",
+            TASK_FLAGS "task_struct" "flags",
             CRED_UID "cred" "uid",
             FILES_FDT "files_struct" "fdt",
             FDT_FD "fdtable" "fd",

@@ -87,6 +87,8 @@ static SLOTS: ClonedStorage = ClonedStorage {
 #[map]
 static SLOTS_BY_ADDR: HashMap<u64, Slot> = HashMap::with_max_entries(262_144, BPF_F_NO_PREALLOC);
 
+const NOBODY: Owner = Owner { pid: 0, uid: 0, start: 0, comm: [0; 16], how: 0, zero: [0; 7] };
+
 /// In read-only data, to make a slot in the map without one on the stack.
 static EMPTY: Slot = Slot {
     socket: Socket {
@@ -95,7 +97,8 @@ static EMPTY: Slot = Slot {
         netns: 0,
         born: 0,
         flow: Flow { saddr: [0; 16], daddr: [0; 16], sport: 0, dport: 0, family: 0, proto: 0 },
-        owner: Owner { pid: 0, uid: 0, start: 0, comm: [0; 16], how: 0, zero: [0; 7] },
+        owner: NOBODY,
+        opener: NOBODY,
     },
     since: 0,
     established: 0,
@@ -168,8 +171,8 @@ pub fn open<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
         return None;
     };
     reset(slot);
-    slot.socket.owner.pid = 0;
-    slot.socket.owner.how = 0;
+    slot.socket.owner = NOBODY;
+    slot.socket.opener = NOBODY;
     Some(slot)
 }
 
@@ -202,6 +205,7 @@ pub fn open_child<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
     match insert(sk.addr()) {
         Some(parked) => {
             parked.socket.owner = home.socket.owner;
+            parked.socket.opener = home.socket.opener;
             home.flags = PARKED;
             Some(acceptable(parked))
         }
@@ -245,10 +249,11 @@ pub fn close<K: Kernel>(sk: K) {
     let _ = SLOTS_BY_ADDR.remove(sk.addr());
 }
 
-/// Gives a slot to an owner.
+/// Gives a slot to the process that opened its socket.
 #[inline(always)]
 pub fn own(slot: &mut Slot, owner: Owner) {
     slot.socket.owner = owner;
+    slot.socket.opener = owner;
     select(slot, &owner);
 }
 

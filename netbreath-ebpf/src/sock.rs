@@ -42,6 +42,14 @@ pub fn is_inet<K: Kernel>(sk: K) -> bool {
     matches!(sk.load(config::SOCK_FAMILY()).unwrap_or(0u16), AF_INET | AF_INET6)
 }
 
+/// Whether it speaks TCP, or MPTCP.
+#[inline(always)]
+pub fn is_tcp<K: Kernel>(sk: K) -> bool {
+    const IPPROTO_TCP: u16 = 6;
+    const IPPROTO_MPTCP: u16 = 262;
+    matches!(protocol(sk), IPPROTO_TCP | IPPROTO_MPTCP)
+}
+
 /// The socket's TCP state.
 #[inline(always)]
 pub fn state<K: Kernel>(sk: K) -> u8 {

@@ -217,6 +217,7 @@ How the owner is known (column HOW):
   accept      it took the connection from a listener
   inherited   it owns the listener; nobody has taken the connection yet
   snapshot    it held the connection when netbreath started
+  io          it read from it or wrote to it, after somebody else had opened it
 
 Formats:
   text    for people

@@ -75,4 +75,6 @@ pub enum EventKind {
     State,
     /// Connections taken with accept().
     Accept,
+    /// Changes of hands: another process uses the connection.
+    Owner,
 }

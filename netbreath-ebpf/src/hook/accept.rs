@@ -87,6 +87,7 @@ fn accept(sk: Untyped, fd: u32) {
     slot::select(slot, &owner);
     let verdict = sock_state::settle(sk, slot, Hook::Accept);
     slot.socket.owner = owner;
+    slot.socket.opener = owner;
     if verdict != Verdict::Keep || !config::emits(kinds::ACCEPT) {
         return;
     }

@@ -18,9 +18,6 @@ use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed};
 use crate::{config, emit, filter, slot, sock, task};
 
-const IPPROTO_TCP: u16 = 6;
-const IPPROTO_MPTCP: u16 = 262;
-
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
 fn nb_seed_files(ctx: *mut c_void) -> i32 {
@@ -44,10 +41,7 @@ fn nb_seed_files(ctx: *mut c_void) -> i32 {
 
 #[inline(always)]
 fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
-    if sk.addr() == 0
-        || !sock::is_inet(sk)
-        || !matches!(sock::protocol(sk), IPPROTO_TCP | IPPROTO_MPTCP)
-    {
+    if sk.addr() == 0 || !sock::is_inet(sk) || !sock::is_tcp(sk) {
         return;
     }
     let state = sock::state(sk);

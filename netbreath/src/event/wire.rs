@@ -10,8 +10,8 @@ use netbreath_common::tcp::TcpState;
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    Accept, Body, Comm, Endpoint, Event, Family, Flow, Gap, How, Owner, Proto, Seed, Socket,
-    SocketId, State, Via,
+    Accept, Body, Comm, Endpoint, Event, Family, Flow, Gap, Handover, How, Owner, Proto, Seed,
+    Socket, SocketId, State, Via,
 };
 
 /// An [`Event`] as it stands on a line of JSON.
@@ -36,7 +36,10 @@ pub struct Line {
     #[serde(default, deserialize_with = "nullable")]
     fd: Option<Option<u32>>,
     #[serde(default, deserialize_with = "nullable")]
+    from: Option<Option<OwnerLine>>,
+    #[serde(default, deserialize_with = "nullable")]
     owner: Option<Option<OwnerLine>>,
+    opened_by: Option<OwnerLine>,
     #[serde(default, deserialize_with = "nullable")]
     netns: Option<Option<u32>>,
     #[serde(default, deserialize_with = "nullable")]
@@ -77,7 +80,7 @@ impl Line {
                 hook: self.hook,
                 count: self.count.unwrap_or(0),
             }),
-            Named::Seed | Named::State | Named::Accept => {
+            Named::Seed | Named::State | Named::Accept | Named::Owner => {
                 let socket = Socket {
                     id: self.socket.ok_or(need("socket"))?.0,
                     proto: self.proto.ok_or(need("proto"))?,
@@ -91,6 +94,7 @@ impl Line {
                         remote: self.remote.ok_or(need("remote"))?,
                     },
                     owner: self.owner.flatten().map(OwnerLine::owner),
+                    opened_by: self.opened_by.map(OwnerLine::owner),
                     netns: self.netns.flatten(),
                     cgroup: self.cgroup.flatten(),
                     born: self.born.unwrap_or(false),
@@ -100,6 +104,10 @@ impl Line {
                         socket,
                         state: self.state.ok_or(need("state"))?.0,
                         fd: self.fd.flatten().ok_or(need("fd"))?,
+                    }),
+                    Named::Owner => Body::Owner(Handover {
+                        socket,
+                        from: self.from.flatten().map(OwnerLine::owner),
                     }),
                     Named::Accept => Body::Accept(Accept {
                         socket,
@@ -135,6 +143,7 @@ enum Named {
     Seed,
     State,
     Accept,
+    Owner,
     Clock,
     Gap,
 }
@@ -145,6 +154,7 @@ impl Named {
             Named::Seed => "seed",
             Named::State => "state",
             Named::Accept => "accept",
+            Named::Owner => "owner",
             Named::Clock => "clock",
             Named::Gap => "gap",
         }
@@ -267,6 +277,7 @@ mod tests {
                         local: "127.0.0.1:8080".parse().unwrap(),
                         remote: "127.0.0.1:46712".parse().unwrap(),
                     },
+                    opened_by: None,
                     owner: Some(Owner {
                         pid: 812,
                         comm: Comm::from_name("nginx"),
@@ -323,6 +334,15 @@ mod tests {
             }
             other => other,
         };
+        let handover = match state().body {
+            Body::State(mut state) => {
+                state.socket.opened_by.clone_from(&state.socket.owner);
+                let from = state.socket.owner.clone();
+                let body = Body::Owner(Handover { socket: state.socket, from });
+                Event { at: 6, via: Via::Kernel, body }
+            }
+            body => Event { at: 6, via: Via::Kernel, body },
+        };
         let gap = Event {
             at: 7,
             via: Via::Kernel,
@@ -335,7 +355,7 @@ mod tests {
             }),
         };
         let clock = Event { at: 8, via: Via::Timer, body: Body::Clock { boot: 9 } };
-        for event in [state(), unknown, gap, clock] {
+        for event in [state(), unknown, handover, gap, clock] {
             assert_eq!(read(&json(&event)), event);
         }
     }

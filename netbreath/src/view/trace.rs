@@ -129,6 +129,10 @@ fn transition(event: &Event) -> Cell<'_> {
     match &event.body {
         Body::State(State { old, new, .. }) => Cell::Transition { old: *old, new: *new },
         Body::Accept(Accept { fd, .. }) => Cell::Accepted { fd: *fd },
+        Body::Owner(handover) => match &handover.from {
+            Some(from) => Cell::From { pid: from.pid, comm: from.comm.bytes() },
+            None => Cell::Word("taken over"),
+        },
         Body::Seed(Seed { state, .. }) => Cell::State(*state),
         Body::Clock { .. } | Body::Gap(_) => Cell::Absent,
     }

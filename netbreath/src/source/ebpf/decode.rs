@@ -9,8 +9,8 @@ use netbreath_common::record::{self, Kind};
 use netbreath_common::tcp::TcpState;
 
 use crate::event::{
-    Accept, Body, Comm, Endpoint, Event, Family, Flow, How, Owner, Proto, Seed, Socket, SocketId,
-    State, Via,
+    Accept, Body, Comm, Endpoint, Event, Family, Flow, Handover, How, Owner, Proto, Seed, Socket,
+    SocketId, State, Via,
 };
 
 /// Turns records into events; keeps what does not change between them.
@@ -76,6 +76,13 @@ impl Decoder {
                     fd: record.fd,
                 })
             }
+            Kind::Owner => {
+                let record: record::Handover = record::read(bytes).ok_or_else(refuse)?;
+                Body::Owner(Handover {
+                    socket: self.socket(&record.socket),
+                    from: owner(&record.from),
+                })
+            }
             Kind::Exec | Kind::Fork | Kind::Exit => return Err(refuse()),
         };
         Ok(Event { at, via: Via::Kernel, body })
@@ -98,6 +105,11 @@ impl Decoder {
                 remote: endpoint(family, flow.daddr, flow.dport),
             },
             owner: owner(&socket.owner),
+            opened_by: if socket.opener.pid == socket.owner.pid {
+                None
+            } else {
+                owner(&socket.opener)
+            },
             netns: (socket.netns != 0).then_some(socket.netns),
             cgroup: self.cgroup(socket.cgroup),
             born: socket.born != 0,
@@ -138,6 +150,7 @@ fn owner(owner: &record::Owner) -> Option<Owner> {
         record::How::Accept => How::Accept,
         record::How::Inherited => How::Inherited,
         record::How::Snapshot => How::Snapshot,
+        record::How::Io => How::Io,
     };
     let record::Owner { pid, uid, comm, .. } = *owner;
     (pid != 0).then(|| Owner { pid, comm: Comm::new(comm), exe: None, uid, how })
@@ -200,15 +213,15 @@ mod tests {
     fn damaged_records_are_refused_not_guessed() {
         let mut decoder = Decoder::new(None, false);
         assert!(decoder.event(&[]).is_err());
-        assert!(decoder.event(&[0; 200]).is_err());
-        for len in 0..200 {
+        assert!(decoder.event(&[0; 216]).is_err());
+        for len in 0..216 {
             let mut bytes = vec![1u8; len];
             if len >= 4 {
                 bytes[..2].copy_from_slice(&(Kind::State as u16).to_ne_bytes());
                 bytes[2..4].copy_from_slice(&(len as u16).to_ne_bytes());
             }
             // Only the right length is a state, and 1 is a state's number.
-            assert_eq!(decoder.event(&bytes).is_ok(), len == 152, "{len}");
+            assert_eq!(decoder.event(&bytes).is_ok(), len == 192, "{len}");
         }
     }
 

@@ -237,6 +237,7 @@ fn emit_bits(filter: &Filter) -> u32 {
         (emit::STATE, EventKind::State),
         (emit::ACCEPT, EventKind::Accept),
         (emit::SEED, EventKind::Seed),
+        (emit::OWNER, EventKind::Owner),
     ];
     bits.iter().filter(|(_, kind)| filter.wants(*kind)).fold(0, |all, (bit, _)| all | bit)
 }
