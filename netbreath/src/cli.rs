@@ -60,7 +60,7 @@ pub struct TraceArgs {
     /// plus to add to them (+netns,+cgroup)
     ///
     /// Where a terminal is too narrow, columns that you did not name are left out
-    /// in this order: event, proto, how, local, in_state, time. An unknown name
+    /// in this order: event, proto, how, time, in_state, local. An unknown name
     /// lists them all.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = OUTPUT)]
     pub columns: Vec<String>,

@@ -428,7 +428,7 @@ mod tests {
         let line =
             |width| arrange(&usual, &LEAST_NEEDED, Some(width)).last().map(|p| p.start + p.width);
         assert_eq!(keys(40), ["process", "remote", "transition"]);
-        assert_eq!(keys(80), ["time", "process", "remote", "transition", "in_state"]);
+        assert_eq!(keys(80), ["process", "local", "remote", "transition"]);
         assert_eq!(line(80), Some(80));
         assert_eq!(keys(120), USUAL.iter().copied().filter(|k| *k != "event").collect::<Vec<_>>());
         assert_eq!(line(120), Some(120));
