@@ -66,10 +66,15 @@ pub fn protocol<K: Kernel>(sk: K) -> u16 {
 #[inline(always)]
 pub fn describe<K: Sock>(sk: K, socket: &mut Socket, at: u64) {
     socket.id = sk.id(at);
-    socket.netns =
-        sk.follow(config::SOCK_NET()).and_then(|net| net.load(config::NET_INUM())).unwrap_or(0);
+    socket.netns = netns(sk);
     socket.cgroup = cgroup(sk);
     socket.flow.proto = protocol(sk);
+}
+
+/// Inode number of its network namespace; 0 if unknown.
+#[inline(always)]
+pub fn netns<K: Kernel>(sk: K) -> u32 {
+    sk.follow(config::SOCK_NET()).and_then(|net| net.load(config::NET_INUM())).unwrap_or(0)
 }
 
 /// Reads the two ends. The local port of a socket that goes to CLOSE is left alone:

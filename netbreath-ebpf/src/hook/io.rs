@@ -19,7 +19,7 @@ use netbreath_common::tcp::TcpState;
 use super::sock_state;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed, Untyped};
-use crate::slot::{ACCEPTABLE, Slot};
+use crate::slot::{ACCEPTABLE, IGNORED, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
 use crate::{config, emit, slot, sock, task};
@@ -82,6 +82,7 @@ fn used<K: Sock + Current>(sk: K, hook: Hook) {
     }
     let pid = task::on_cpu();
     match slot::find(sk) {
+        Some(slot) if slot.flags & IGNORED != 0 => {}
         // By far the usual case: every read and write comes here.
         Some(slot) if slot.socket.owner.pid == pid && slot.flags & ACCEPTABLE == 0 => {}
         Some(slot) => take(sk, slot, pid, hook),

@@ -16,6 +16,7 @@ use netbreath_common::tcp::TcpState;
 
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed};
+use crate::slot::IGNORED;
 use crate::{config, emit, filter, slot, sock, task};
 
 #[unsafe(no_mangle)]
@@ -54,6 +55,10 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
     let at = emit::now();
     sock::describe(sk, &mut slot.socket, at);
     sock::read_flow(sk, &mut slot.socket.flow);
+    if filter::place(sk, &slot.socket.flow, slot.socket.netns, true) == Verdict::Drop {
+        slot.flags |= IGNORED;
+        return;
+    }
     slot::own(slot, task::owner_of(task, How::Snapshot));
     if !config::emits(kinds::SEED) || filter::judge(sk, slot, true) != Verdict::Keep {
         return;
