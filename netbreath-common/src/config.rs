@@ -68,4 +68,5 @@ pub mod emit {
     pub const SEED: u32 = 1 << 2;
     /// Exec, fork and exit: names of owners are made from them.
     pub const PROCESS: u32 = 1 << 3;
+    pub const OWNER: u32 = 1 << 4;
 }

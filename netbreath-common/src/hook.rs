@@ -10,19 +10,23 @@ pub enum Hook {
     Destroy = 3,
     Fork = 4,
     Seed = 5,
-    Exec = 6,
-    Exit = 7,
-    Processes = 8,
+    Send = 6,
+    Receive = 7,
+    Exec = 8,
+    Exit = 9,
+    Processes = 10,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 9] = [
+    pub const ALL: [Hook; 11] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
         Hook::Destroy,
         Hook::Fork,
         Hook::Seed,
+        Hook::Send,
+        Hook::Receive,
         Hook::Exec,
         Hook::Exit,
         Hook::Processes,
@@ -37,6 +41,8 @@ impl Hook {
             Hook::Destroy => "destroy",
             Hook::Fork => "fork",
             Hook::Seed => "seed",
+            Hook::Send => "send",
+            Hook::Receive => "receive",
             Hook::Exec => "exec",
             Hook::Exit => "exit",
             Hook::Processes => "processes",

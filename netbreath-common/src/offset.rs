@@ -43,6 +43,7 @@ macro_rules! for_each_offset {
             MM_EXE "mm_struct" "exe_file",
             MM_ARG_START "mm_struct" "arg_start",
             MM_ARG_END "mm_struct" "arg_end",
+            TASK_FLAGS "task_struct" "flags",
             CRED_UID "cred" "uid",
             FILES_FDT "files_struct" "fdt",
             FDT_FD "fdtable" "fd",

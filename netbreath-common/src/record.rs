@@ -12,8 +12,9 @@ pub enum Kind {
     Exec = 4,
     Fork = 5,
     Exit = 6,
+    Owner = 7,
     /// A process that existed when netbreath started.
-    Exists = 7,
+    Exists = 8,
 }
 
 impl Kind {
@@ -26,7 +27,8 @@ impl Kind {
             4 => Some(Kind::Exec),
             5 => Some(Kind::Fork),
             6 => Some(Kind::Exit),
-            7 => Some(Kind::Exists),
+            7 => Some(Kind::Owner),
+            8 => Some(Kind::Exists),
             _ => None,
         }
     }
@@ -48,6 +50,8 @@ pub enum How {
     Inherited = 4,
     /// It held the socket when netbreath started.
     Snapshot = 5,
+    /// It read from the socket or wrote to it.
+    Io = 6,
 }
 
 impl How {
@@ -59,6 +63,7 @@ impl How {
             3 => How::Accept,
             4 => How::Inherited,
             5 => How::Snapshot,
+            6 => How::Io,
             _ => How::Unknown,
         }
     }
@@ -136,7 +141,10 @@ pub struct Socket {
     /// 1 if its first transition was seen.
     pub born: u32,
     pub flow: Flow,
+    /// Who used it last, or opened it if nobody else has used it.
     pub owner: Owner,
+    /// Who opened it: connected, listened or accepted.
+    pub opener: Owner,
 }
 
 /// A socket went from one state to another.
@@ -166,6 +174,16 @@ pub struct Accept {
     /// The new descriptor.
     pub fd: u32,
     pub zero: u32,
+}
+
+/// Another process than the owner used the socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handover {
+    pub header: Header,
+    /// Its owner is the new one.
+    pub socket: Socket,
+    pub from: Owner,
 }
 
 /// A socket that existed before netbreath started, with a process that holds it.
@@ -245,9 +263,10 @@ macro_rules! records {
 }
 
 records! {
-    State: 152, &[Kind::State];
-    Accept: 152, &[Kind::Accept];
-    Seed: 144, &[Kind::Seed];
+    State: 192, &[Kind::State];
+    Accept: 192, &[Kind::Accept];
+    Seed: 184, &[Kind::Seed];
+    Handover: 216, &[Kind::Owner];
     Process: 88, &[Kind::Fork, Kind::Exit];
     Program: 864, &[Kind::Exec, Kind::Exists];
 }
@@ -255,7 +274,7 @@ records! {
 const _: () = assert!(size_of::<Header>() == 32);
 const _: () = assert!(size_of::<Owner>() == 40);
 const _: () = assert!(size_of::<Flow>() == 40);
-const _: () = assert!(size_of::<Socket>() == 104);
+const _: () = assert!(size_of::<Socket>() == 144);
 
 /// Copies a record out of `bytes`, or nothing if they are too few or of another
 /// kind.
@@ -287,13 +306,13 @@ mod tests {
 
     #[test]
     fn a_record_of_another_kind_or_length_is_refused() {
-        let mut bytes = [0u8; 200];
+        let mut bytes = [0u8; 216];
         bytes[..2].copy_from_slice(&(Kind::Accept as u16).to_ne_bytes());
-        bytes[2..4].copy_from_slice(&152u16.to_ne_bytes());
+        bytes[2..4].copy_from_slice(&192u16.to_ne_bytes());
         assert!(read::<Accept>(&bytes).is_some());
         assert!(read::<State>(&bytes).is_none());
-        assert!(read::<Accept>(&bytes[..151]).is_none());
-        bytes[2..4].copy_from_slice(&144u16.to_ne_bytes());
+        assert!(read::<Accept>(&bytes[..191]).is_none());
+        bytes[2..4].copy_from_slice(&152u16.to_ne_bytes());
         assert!(read::<Accept>(&bytes).is_none());
         assert!(read::<Accept>(&[]).is_none());
     }

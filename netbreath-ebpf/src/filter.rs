@@ -50,14 +50,27 @@ pub enum Verdict {
 /// Judges a socket. `last`: nothing more will become known of it.
 #[inline(always)]
 pub fn judge<K: Kernel>(sk: K, slot: &Slot, last: bool) -> Verdict {
-    if config::FILTER() == 0 && config::FAMILY() == 0 {
+    let place = place(sk, &slot.socket.flow, slot.socket.netns, last);
+    if place != Verdict::Keep || !config::filters(filter::OWNER) {
+        return place;
+    }
+    if slot.flags & ACCEPTABLE != 0 && !last {
+        return Verdict::Undecided;
+    }
+    if slot.flags & SELECTED == 0 { Verdict::Drop } else { Verdict::Keep }
+}
+
+/// Judges a socket by all but its owner. What is dropped stays dropped: neither its
+/// ends nor its place change.
+#[inline(always)]
+pub fn place<K: Kernel>(sk: K, flow: &Flow, netns: u32, last: bool) -> Verdict {
+    if config::FILTER() & !filter::OWNER == 0 && config::FAMILY() == 0 {
         return Verdict::Keep;
     }
-    let flow = &slot.socket.flow;
     if config::FAMILY() != 0 && config::FAMILY() != family(flow) {
         return Verdict::Drop;
     }
-    if config::filters(filter::NETNS) && unsafe { NETNS.get(slot.socket.netns) }.is_none() {
+    if config::filters(filter::NETNS) && unsafe { NETNS.get(netns) }.is_none() {
         return Verdict::Drop;
     }
     if config::filters(filter::CGROUP) && !sock::in_cgroup(sk, config::CGROUP(), config::LEVEL()) {
@@ -69,28 +82,16 @@ pub fn judge<K: Kernel>(sk: K, slot: &Slot, last: bool) -> Verdict {
     if config::filters(filter::RPORT) && !port(End::Remote, flow.dport) {
         return Verdict::Drop;
     }
-    let mut verdict = Verdict::Keep;
     if config::filters(filter::NEEDS_LPORT) {
         let either = !config::filters(filter::PORT)
             || port(End::Either, flow.sport)
             || port(End::Either, flow.dport);
         let local = !config::filters(filter::LPORT) || port(End::Local, flow.sport);
         if !either || !local {
-            if flow.sport != 0 || last {
-                return Verdict::Drop;
-            }
-            verdict = Verdict::Undecided;
+            return if flow.sport != 0 || last { Verdict::Drop } else { Verdict::Undecided };
         }
     }
-    if config::filters(filter::OWNER) {
-        if slot.flags & ACCEPTABLE != 0 && !last {
-            return Verdict::Undecided;
-        }
-        if slot.flags & SELECTED == 0 {
-            return Verdict::Drop;
-        }
-    }
-    verdict
+    Verdict::Keep
 }
 
 /// Whether an owner is one of those asked for.

@@ -30,6 +30,10 @@ pub const PARKED: u32 = 1 << 0;
 pub const ACCEPTABLE: u32 = 1 << 1;
 /// The filters on the owner let it through.
 pub const SELECTED: u32 = 1 << 2;
+/// The other filters do not: nothing of this socket is of interest, ever.
+pub const IGNORED: u32 = 1 << 3;
+/// The pass over the sockets had no room for it, and comes again.
+pub const UNTOLD: u32 = 1 << 4;
 /// Transitions that can wait: a connection that is closed by its peer before
 /// anybody accepts it makes four.
 pub const PENDINGS: usize = 4;
@@ -87,6 +91,9 @@ static SLOTS: ClonedStorage = ClonedStorage {
 #[map]
 static SLOTS_BY_ADDR: HashMap<u64, Slot> = HashMap::with_max_entries(262_144, BPF_F_NO_PREALLOC);
 
+const NOBODY: Owner =
+    Owner { pid: 0, uid: 0, start: 0, comm: [0; 16], how: 0, zero: [0; 3], exec: 0 };
+
 /// In read-only data, to make a slot in the map without one on the stack.
 static EMPTY: Slot = Slot {
     socket: Socket {
@@ -95,7 +102,8 @@ static EMPTY: Slot = Slot {
         netns: 0,
         born: 0,
         flow: Flow { saddr: [0; 16], daddr: [0; 16], sport: 0, dport: 0, family: 0, proto: 0 },
-        owner: Owner { pid: 0, uid: 0, start: 0, comm: [0; 16], how: 0, zero: [0; 3], exec: 0 },
+        owner: NOBODY,
+        opener: NOBODY,
     },
     since: 0,
     established: 0,
@@ -153,10 +161,17 @@ pub fn find<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
 /// Moves a parked slot to its socket.
 #[inline(always)]
 fn adopt(home: &'static mut Slot, parked: &Slot, addr: u64) -> Option<&'static mut Slot> {
-    *home = *parked;
+    // By words, and volatile: else this becomes a call of a loop over bytes.
+    const WORDS: usize = size_of::<Slot>() / size_of::<u64>();
+    let (from, to) = (ptr::from_ref(parked).cast::<u64>(), ptr::from_mut(home).cast::<u64>());
+    for i in 0..WORDS {
+        unsafe { to.add(i).write_volatile(from.add(i).read_volatile()) };
+    }
     let _ = SLOTS_BY_ADDR.remove(addr);
     Some(home)
 }
+
+const _: () = assert!(size_of::<Slot>() % size_of::<u64>() == 0);
 
 /// An empty slot for a socket, in place of any that it has.
 #[inline(always)]
@@ -168,8 +183,10 @@ pub fn open<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
         return None;
     };
     reset(slot);
-    slot.socket.owner.pid = 0;
-    slot.socket.owner.how = 0;
+    for owner in [&mut slot.socket.owner, &mut slot.socket.opener] {
+        owner.pid = 0;
+        owner.how = 0;
+    }
     Some(slot)
 }
 
@@ -184,40 +201,48 @@ fn reset(slot: &mut Slot) {
     slot.socket.flow.sport = 0;
 }
 
-/// An empty slot for a connection that came in: its owner, if known, is the
-/// listener's. Somebody may accept it.
+/// A slot for a connection that came in, empty but for its owner: the listener's, if
+/// known.
 #[inline(always)]
 pub fn open_child<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
     if !stores::<K>() {
-        return open(sk, hook).map(acceptable);
+        return open(sk, hook);
     }
-    let Some(home) = stored(sk, BPF_SK_STORAGE_GET_F_CREATE) else {
+    let slot = stored(sk, BPF_SK_STORAGE_GET_F_CREATE);
+    if slot.is_none() {
         emit::missed(hook, Miss::NoSlot);
-        return None;
-    };
-    reset(home);
-    if config::HAS_ACCEPT() == 0 {
-        return Some(home);
     }
-    match insert(sk.addr()) {
+    slot.map(|slot| {
+        reset(slot);
+        slot
+    })
+}
+
+/// Puts the slot of a connection that came in where what sees accept() finds it.
+#[inline(always)]
+pub fn park<K: Kernel>(sk: K, slot: &'static mut Slot, hook: Hook) -> &'static mut Slot {
+    if config::HAS_ACCEPT() == 0 {
+        return slot;
+    }
+    slot.flags |= ACCEPTABLE;
+    if !stores::<K>() {
+        return slot;
+    }
+    let parked = match SLOTS_BY_ADDR.insert(sk.addr(), &*slot, BPF_ANY.into()) {
+        Ok(()) => mapped(sk.addr()),
+        Err(_) => None,
+    };
+    match parked {
         Some(parked) => {
-            parked.socket.owner = home.socket.owner;
-            home.flags = PARKED;
-            Some(acceptable(parked))
+            slot.flags = PARKED;
+            parked
         }
         None => {
             emit::missed(hook, Miss::NoSlot);
-            Some(home)
+            slot.flags &= !ACCEPTABLE;
+            slot
         }
     }
-}
-
-#[inline(always)]
-fn acceptable(slot: &'static mut Slot) -> &'static mut Slot {
-    if config::HAS_ACCEPT() != 0 {
-        slot.flags |= ACCEPTABLE;
-    }
-    slot
 }
 
 /// The slot of a connection that was accepted, given an untyped pointer.
@@ -245,10 +270,11 @@ pub fn close<K: Kernel>(sk: K) {
     let _ = SLOTS_BY_ADDR.remove(sk.addr());
 }
 
-/// Gives a slot to an owner.
+/// Gives a slot to the process that opened its socket.
 #[inline(always)]
 pub fn own(slot: &mut Slot, owner: Owner) {
     slot.socket.owner = owner;
+    slot.socket.opener = owner;
     select(slot, &owner);
 }
 

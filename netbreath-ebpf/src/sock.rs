@@ -42,6 +42,14 @@ pub fn is_inet<K: Kernel>(sk: K) -> bool {
     matches!(sk.load(config::SOCK_FAMILY()).unwrap_or(0u16), AF_INET | AF_INET6)
 }
 
+/// Whether it speaks TCP, or MPTCP.
+#[inline(always)]
+pub fn is_tcp<K: Kernel>(sk: K) -> bool {
+    const IPPROTO_TCP: u16 = 6;
+    const IPPROTO_MPTCP: u16 = 262;
+    matches!(protocol(sk), IPPROTO_TCP | IPPROTO_MPTCP)
+}
+
 /// The socket's TCP state.
 #[inline(always)]
 pub fn state<K: Kernel>(sk: K) -> u8 {
@@ -58,10 +66,15 @@ pub fn protocol<K: Kernel>(sk: K) -> u16 {
 #[inline(always)]
 pub fn describe<K: Sock>(sk: K, socket: &mut Socket, at: u64) {
     socket.id = sk.id(at);
-    socket.netns =
-        sk.follow(config::SOCK_NET()).and_then(|net| net.load(config::NET_INUM())).unwrap_or(0);
+    socket.netns = netns(sk);
     socket.cgroup = cgroup(sk);
     socket.flow.proto = protocol(sk);
+}
+
+/// Inode number of its network namespace; 0 if unknown.
+#[inline(always)]
+pub fn netns<K: Kernel>(sk: K) -> u32 {
+    sk.follow(config::SOCK_NET()).and_then(|net| net.load(config::NET_INUM())).unwrap_or(0)
 }
 
 /// Reads the two ends. The local port of a socket that goes to CLOSE is left alone:

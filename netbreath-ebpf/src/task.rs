@@ -46,6 +46,13 @@ pub fn owner<K: Current>(how: How) -> Owner {
     owner
 }
 
+/// Whether the kernel itself is at work, not a process.
+#[inline(always)]
+pub fn is_kernel<K: Current>() -> bool {
+    const PF_KTHREAD: u32 = 0x0020_0000;
+    K::current().load(config::TASK_FLAGS()).unwrap_or(0u32) & PF_KTHREAD != 0
+}
+
 /// The process of any task as an owner.
 #[inline(always)]
 pub fn owner_of<K: Kernel>(task: K, how: How) -> Owner {

@@ -60,7 +60,7 @@ pub struct TraceArgs {
     /// plus to add to them (+netns,+cgroup)
     ///
     /// Where a terminal is too narrow, columns that you did not name are left out
-    /// in this order: event, proto, how, local, in_state, time. An unknown name
+    /// in this order: event, proto, how, time, in_state, local. An unknown name
     /// lists them all.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = OUTPUT)]
     pub columns: Vec<String>,
@@ -217,6 +217,7 @@ How the owner is known (column HOW):
   accept      it took the connection from a listener
   inherited   it owns the listener; nobody has taken the connection yet
   snapshot    it held the connection when netbreath started
+  io          it read from it or wrote to it, after somebody else had opened it
 
 Formats:
   text    for people

@@ -35,6 +35,8 @@ pub enum Body {
     State(State),
     /// A process took the connection from a listener's queue.
     Accept(Accept),
+    /// Another process than the owner used the socket, and owns it now.
+    Owner(Handover),
     /// A process became another program.
     Exec(Process),
     /// A process began, as a copy of its parent.
@@ -54,6 +56,7 @@ impl Body {
             Body::Seed(_) => "seed",
             Body::State(_) => "state",
             Body::Accept(_) => "accept",
+            Body::Owner(_) => "owner",
             Body::Exec(_) => "exec",
             Body::Fork(_) => "fork",
             Body::Exit(_) => "exit",
@@ -67,7 +70,8 @@ impl Body {
         match self {
             Body::Seed(Seed { socket, .. })
             | Body::State(State { socket, .. })
-            | Body::Accept(Accept { socket, .. }) => Some(socket),
+            | Body::Accept(Accept { socket, .. })
+            | Body::Owner(Handover { socket, .. }) => Some(socket),
             Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => {
                 None
             }
@@ -81,6 +85,7 @@ impl Body {
             Body::Seed(_)
             | Body::State(_)
             | Body::Accept(_)
+            | Body::Owner(_)
             | Body::Clock { .. }
             | Body::Gap(_) => None,
         }
@@ -114,6 +119,16 @@ pub struct Accept {
     pub queued: Option<u64>,
     /// The new descriptor; unknown where the hook fires before it has a number.
     pub fd: Option<u32>,
+}
+
+/// A change of hands: descriptors are inherited, passed to other processes, and kept
+/// over exec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Handover {
+    /// Its owner is the new one.
+    pub socket: Socket,
+    /// Who owned it before, if known.
+    pub from: Option<Owner>,
 }
 
 /// A process at the time of an event.
@@ -174,6 +189,8 @@ pub struct Socket {
     pub flow: Flow,
     /// The process that owns it, if known.
     pub owner: Option<Owner>,
+    /// The process that opened it, where that is another one.
+    pub opened_by: Option<Owner>,
     /// Inode number of its network namespace.
     pub netns: Option<u32>,
     /// Its cgroup in the unified hierarchy.
@@ -285,11 +302,13 @@ pub enum How {
     Inherited,
     /// It held the socket when netbreath started.
     Snapshot,
+    /// It read from the socket or wrote to it.
+    Io,
 }
 
 impl How {
-    pub const ALL: [How; 5] =
-        [How::Connect, How::Listen, How::Accept, How::Inherited, How::Snapshot];
+    pub const ALL: [How; 6] =
+        [How::Connect, How::Listen, How::Accept, How::Inherited, How::Snapshot, How::Io];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -298,6 +317,7 @@ impl How {
             How::Accept => "accept",
             How::Inherited => "inherited",
             How::Snapshot => "snapshot",
+            How::Io => "io",
         }
     }
 }

@@ -76,6 +76,8 @@ pub enum EventKind {
     State,
     /// Connections taken with accept().
     Accept,
+    /// Changes of hands: another process uses the connection.
+    Owner,
     /// Processes that become another program; only if named here.
     Exec,
     /// Processes that begin; only if named here.
@@ -91,6 +93,7 @@ impl EventKind {
             EventKind::Seed => "seed",
             EventKind::State => "state",
             EventKind::Accept => "accept",
+            EventKind::Owner => "owner",
             EventKind::Exec => "exec",
             EventKind::Fork => "fork",
             EventKind::Exit => "exit",

@@ -10,13 +10,13 @@ use aya_ebpf::programs::{FExitContext, RetProbeContext, TracePointContext};
 use core::ffi::c_void;
 use netbreath_common::config::emit as kinds;
 use netbreath_common::hook::Hook;
-use netbreath_common::record::{Accept, How, Kind};
+use netbreath_common::record::{Accept, Flow, How, Kind};
 
 use super::sock_state;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Untyped};
-use crate::slot::ACCEPTABLE;
-use crate::{config, emit, slot, sock, task};
+use crate::slot::{ACCEPTABLE, Slot};
+use crate::{config, emit, filter, slot, sock, task};
 
 /// No descriptor: the hook fires before the connection has one.
 const NO_FD: u32 = u32::MAX;
@@ -71,15 +71,10 @@ fn accept(sk: Untyped, fd: u32) {
     let at = emit::now();
     let slot = match slot::accepted(sk.addr()) {
         Some(slot) => slot,
-        None => {
-            // Established before netbreath started.
-            let Some(slot) = slot::open(sk, Hook::Accept) else {
-                return;
-            };
-            sock::describe(sk, &mut slot.socket, at);
-            sock::read_flow(sk, &mut slot.socket.flow);
-            slot
-        }
+        None => match older(sk, at) {
+            Some(slot) => slot,
+            None => return,
+        },
     };
     slot.flags &= !ACCEPTABLE;
     let owner = task::owner::<Untyped>(How::Accept);
@@ -87,6 +82,7 @@ fn accept(sk: Untyped, fd: u32) {
     slot::select(slot, &owner);
     let verdict = sock_state::settle(sk, slot, Hook::Accept);
     slot.socket.owner = owner;
+    slot.socket.opener = owner;
     if verdict != Verdict::Keep || !config::emits(kinds::ACCEPT) {
         return;
     }
@@ -100,4 +96,19 @@ fn accept(sk: Untyped, fd: u32) {
             (&raw mut (*record).zero).write(0);
         }
     });
+}
+
+/// A slot for a connection that has none: it was established before netbreath
+/// started, or the filters ignore it.
+#[inline(always)]
+fn older(sk: Untyped, at: u64) -> Option<&'static mut Slot> {
+    let mut flow = Flow { saddr: [0; 16], daddr: [0; 16], sport: 0, dport: 0, family: 0, proto: 0 };
+    sock::read_flow(sk, &mut flow);
+    if filter::place(sk, &flow, sock::netns(sk), true) == Verdict::Drop {
+        return None;
+    }
+    let slot = slot::open(sk, Hook::Accept)?;
+    sock::describe(sk, &mut slot.socket, at);
+    sock::read_flow(sk, &mut slot.socket.flow);
+    Some(slot)
 }

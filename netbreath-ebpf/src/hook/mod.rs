@@ -3,6 +3,7 @@
 mod accept;
 mod connect;
 mod destroy;
+mod io;
 mod process;
 mod seed;
 mod sock_state;

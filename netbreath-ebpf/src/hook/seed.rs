@@ -10,16 +10,13 @@ use aya_ebpf::helpers::generated::{bpf_seq_write, bpf_sock_from_file};
 use core::ffi::c_void;
 use netbreath_common::config::emit as kinds;
 use netbreath_common::hook::Hook;
-use netbreath_common::miss::Miss;
 use netbreath_common::record::{Header, How, Kind, Seed};
 use netbreath_common::tcp::TcpState;
 
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed};
+use crate::slot::{IGNORED, UNTOLD};
 use crate::{config, emit, filter, slot, sock, task};
-
-const IPPROTO_TCP: u16 = 6;
-const IPPROTO_MPTCP: u16 = 262;
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
@@ -44,23 +41,34 @@ fn nb_seed_files(ctx: *mut c_void) -> i32 {
 
 #[inline(always)]
 fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
-    if sk.addr() == 0
-        || !sock::is_inet(sk)
-        || !matches!(sock::protocol(sk), IPPROTO_TCP | IPPROTO_MPTCP)
-    {
+    if sk.addr() == 0 || !sock::is_inet(sk) || !sock::is_tcp(sk) {
         return;
     }
     let state = sock::state(sk);
-    if state == TcpState::Close as u8 || slot::find(sk).is_some() {
+    if state == TcpState::Close as u8 {
         return;
     }
-    let Some(slot) = slot::open(sk, Hook::Seed) else {
-        return;
-    };
     let at = emit::now();
-    sock::describe(sk, &mut slot.socket, at);
-    sock::read_flow(sk, &mut slot.socket.flow);
-    slot::own(slot, task::owner_of(task, How::Snapshot));
+    let slot = match slot::find(sk) {
+        Some(slot) if slot.flags & UNTOLD != 0 => {
+            slot.flags &= !UNTOLD;
+            slot
+        }
+        Some(_) => return,
+        None => {
+            let Some(slot) = slot::open(sk, Hook::Seed) else {
+                return;
+            };
+            sock::describe(sk, &mut slot.socket, at);
+            sock::read_flow(sk, &mut slot.socket.flow);
+            if filter::place(sk, &slot.socket.flow, slot.socket.netns, true) == Verdict::Drop {
+                slot.flags |= IGNORED;
+                return;
+            }
+            slot::own(slot, task::owner_of(task, How::Snapshot));
+            slot
+        }
+    };
     if !config::emits(kinds::SEED) || filter::judge(sk, slot, true) != Verdict::Keep {
         return;
     }
@@ -88,6 +96,8 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
         )
     });
     if written != Some(0) {
-        emit::missed(Hook::Seed, Miss::RingFull);
+        // The kernel takes back what was written and comes again with this file at the
+        // reader's next read.
+        slot.flags |= UNTOLD;
     }
 }

@@ -18,7 +18,7 @@ use netbreath_common::tcp::TcpState;
 
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed, Untyped};
-use crate::slot::{PENDINGS, Pending, Slot};
+use crate::slot::{IGNORED, PENDINGS, Pending, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
 use crate::{config, emit, filter, slot, sock, task};
@@ -92,23 +92,33 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             found => found,
         },
     };
-    let Some(slot) = found else { return };
-
-    if let Some(how) = begun {
+    let Some(mut slot) = found else { return };
+    if slot.flags & IGNORED != 0 {
+        return;
+    }
+    if begun.is_some() {
         sock::describe(sk, &mut slot.socket, at);
         slot.socket.born = 1;
-        match how {
-            How::Inherited if slot.socket.owner.pid == 0 => {}
-            How::Inherited => {
+    }
+    if new != CLOSE || slot.socket.flow.sport == 0 {
+        sock::read_flow(sk, &mut slot.socket.flow);
+    }
+    if filter::place(sk, &slot.socket.flow, slot.socket.netns, new == CLOSE) == Verdict::Drop {
+        slot.flags |= IGNORED;
+        slot.pendings = 0;
+        return;
+    }
+    match begun {
+        Some(How::Inherited) => {
+            if slot.socket.owner.pid != 0 {
                 let mut owner = slot.socket.owner;
                 owner.how = How::Inherited as u8;
                 slot::own(slot, owner);
             }
-            how => slot::own(slot, task::owner::<K>(how)),
+            slot = slot::park(sk, slot, Hook::SockState);
         }
-    }
-    if new != CLOSE || slot.socket.flow.sport == 0 {
-        sock::read_flow(sk, &mut slot.socket.flow);
+        Some(how) => slot::own(slot, task::owner::<K>(how)),
+        None => {}
     }
 
     let in_state = if slot.since == 0 { 0 } else { at - slot.since };

@@ -35,6 +35,10 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
         Body::Exec(process) | Body::Fork(process) | Body::Exit(process) => {
             put_process(process, boot, out);
         }
+        Body::Owner(handover) => {
+            out.extend_from_slice(b",\"from\":");
+            owner(handover.from.as_ref(), out);
+        }
         Body::Clock { boot } => field(",\"boot\":", Some(*boot), out),
         Body::Gap(gap) => put_gap(gap, out),
     }
@@ -61,18 +65,10 @@ fn ends(socket: &Socket, out: &mut Vec<u8>) {
 /// Whose it is, and where it lives.
 fn holder(socket: &Socket, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"owner\":");
-    match &socket.owner {
-        None => out.extend_from_slice(b"null"),
-        Some(Owner { pid, comm, exe, uid, how }) => {
-            field("{\"pid\":", Some(*pid), out);
-            out.extend_from_slice(b",\"comm\":");
-            name(comm, out);
-            out.extend_from_slice(b",\"exe\":");
-            text(exe.as_deref(), out);
-            field(",\"uid\":", Some(*uid), out);
-            word(",\"how\":", how.name(), out);
-            out.push(b'}');
-        }
+    owner(socket.owner.as_ref(), out);
+    if socket.opened_by.is_some() {
+        out.extend_from_slice(b",\"opened_by\":");
+        owner(socket.opened_by.as_ref(), out);
     }
     field(",\"netns\":", socket.netns, out);
     out.extend_from_slice(b",\"cgroup\":");
@@ -85,6 +81,21 @@ fn holder(socket: &Socket, out: &mut Vec<u8>) {
         word(",\"pod\":", pod, out);
     }
     out.extend_from_slice(if socket.born { b",\"born\":true" } else { b",\"born\":false" });
+}
+
+fn owner(owner: Option<&Owner>, out: &mut Vec<u8>) {
+    let Some(Owner { pid, comm, exe, uid, how }) = owner else {
+        out.extend_from_slice(b"null");
+        return;
+    };
+    field("{\"pid\":", Some(*pid), out);
+    out.extend_from_slice(b",\"comm\":");
+    name(comm, out);
+    out.extend_from_slice(b",\"exe\":");
+    text(exe.as_deref(), out);
+    field(",\"uid\":", Some(*uid), out);
+    word(",\"how\":", how.name(), out);
+    out.push(b'}');
 }
 
 fn put_process(process: &Process, boot: i64, out: &mut Vec<u8>) {

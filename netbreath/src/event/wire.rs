@@ -10,8 +10,8 @@ use netbreath_common::tcp::TcpState;
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    Accept, Body, Cgroup, Comm, Endpoint, Event, Family, Flow, Gap, How, Owner, Process, Proto,
-    Seed, Socket, SocketId, State, Via,
+    Accept, Body, Cgroup, Comm, Endpoint, Event, Family, Flow, Gap, Handover, How, Owner, Process,
+    Proto, Seed, Socket, SocketId, State, Via,
 };
 
 /// An [`Event`] as it stands on a line of JSON.
@@ -36,7 +36,10 @@ pub struct Line {
     #[serde(default, deserialize_with = "nullable")]
     fd: Option<Option<u32>>,
     #[serde(default, deserialize_with = "nullable")]
+    from: Option<Option<OwnerLine>>,
+    #[serde(default, deserialize_with = "nullable")]
     owner: Option<Option<OwnerLine>>,
+    opened_by: Option<OwnerLine>,
     #[serde(default, deserialize_with = "nullable")]
     netns: Option<Option<u32>>,
     #[serde(default, deserialize_with = "nullable")]
@@ -102,7 +105,7 @@ impl Line {
                     _ => Body::Exit(process),
                 }
             }
-            Named::Seed | Named::State | Named::Accept => {
+            Named::Seed | Named::State | Named::Accept | Named::Owner => {
                 let socket = Socket {
                     id: self.socket.ok_or(need("socket"))?.0,
                     proto: self.proto.ok_or(need("proto"))?,
@@ -116,6 +119,7 @@ impl Line {
                         remote: self.remote.ok_or(need("remote"))?,
                     },
                     owner: self.owner.flatten().map(OwnerLine::owner),
+                    opened_by: self.opened_by.map(OwnerLine::owner),
                     netns: self.netns.flatten(),
                     cgroup: self.cgroup.flatten().map(|path| Cgroup::from(&*path)),
                     born: self.born.unwrap_or(false),
@@ -125,6 +129,10 @@ impl Line {
                         socket,
                         state: self.state.ok_or(need("state"))?.0,
                         fd: self.fd.flatten().ok_or(need("fd"))?,
+                    }),
+                    Named::Owner => Body::Owner(Handover {
+                        socket,
+                        from: self.from.flatten().map(OwnerLine::owner),
                     }),
                     Named::Accept => Body::Accept(Accept {
                         socket,
@@ -160,6 +168,7 @@ enum Named {
     Seed,
     State,
     Accept,
+    Owner,
     Exec,
     Fork,
     Exit,
@@ -173,6 +182,7 @@ impl Named {
             Named::Seed => "seed",
             Named::State => "state",
             Named::Accept => "accept",
+            Named::Owner => "owner",
             Named::Exec => "exec",
             Named::Fork => "fork",
             Named::Exit => "exit",
@@ -298,6 +308,7 @@ mod tests {
                         local: "127.0.0.1:8080".parse().unwrap(),
                         remote: "127.0.0.1:46712".parse().unwrap(),
                     },
+                    opened_by: None,
                     owner: Some(Owner {
                         pid: 812,
                         comm: Comm::from_name("nginx"),
@@ -354,6 +365,15 @@ mod tests {
             }
             other => other,
         };
+        let handover = match state().body {
+            Body::State(mut state) => {
+                state.socket.opened_by.clone_from(&state.socket.owner);
+                let from = state.socket.owner.clone();
+                let body = Body::Owner(Handover { socket: state.socket, from });
+                Event { at: 6, via: Via::Kernel, body }
+            }
+            body => Event { at: 6, via: Via::Kernel, body },
+        };
         let gap = Event {
             at: 7,
             via: Via::Kernel,
@@ -378,7 +398,7 @@ mod tests {
         let nameless = Process { exe: None, cmdline: None, ..process.clone() };
         let processes = [Body::Exec(process.clone()), Body::Fork(nameless), Body::Exit(process)]
             .map(|body| Event { at: 1_000, via: Via::Kernel, body });
-        for event in [state(), unknown, gap, clock].into_iter().chain(processes) {
+        for event in [state(), unknown, handover, gap, clock].into_iter().chain(processes) {
             assert_eq!(read(&json(&event)), event);
         }
     }

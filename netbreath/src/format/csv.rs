@@ -104,7 +104,7 @@ fn put_value(out: &mut Vec<u8>, cell: Cell<'_>, boot: i64) {
         Cell::Endpoint(endpoint) => put(out, format_args!("{endpoint}")),
         Cell::State(state) => out.extend_from_slice(state.name().as_bytes()),
         // These say for people what fields say for programs.
-        Cell::Process { pid, .. } => put(out, format_args!("{pid}")),
+        Cell::Process { pid, .. } | Cell::From { pid, .. } => put(out, format_args!("{pid}")),
         Cell::Transition { new, .. } => out.extend_from_slice(new.name().as_bytes()),
         Cell::Accepted { fd: Some(fd) } => put(out, format_args!("{fd}")),
     }

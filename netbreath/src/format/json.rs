@@ -116,7 +116,7 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
         Cell::Endpoint(endpoint) => put(out, format_args!("\"{endpoint}\"")),
         Cell::State(state) => put_json(out, &state.name()),
         // These say for people what fields say for programs.
-        Cell::Process { pid, .. } => put(out, format_args!("{pid}")),
+        Cell::Process { pid, .. } | Cell::From { pid, .. } => put(out, format_args!("{pid}")),
         Cell::Transition { new, .. } => put_json(out, &new.name()),
         Cell::Accepted { fd: Some(fd) } => put(out, format_args!("{fd}")),
     }

@@ -196,6 +196,11 @@ fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {
             put_name(out, comm, unicode);
             put(out, format_args!("[{pid}]"));
         }
+        Cell::From { pid, comm } => {
+            out.extend_from_slice(b"taken over from ");
+            put_name(out, comm, unicode);
+            put(out, format_args!("[{pid}]"));
+        }
         Cell::Endpoint(endpoint) => put(out, format_args!("{endpoint}")),
         Cell::State(state) => out.extend_from_slice(state.name().as_bytes()),
         Cell::Transition { old, new } => {
@@ -312,7 +317,7 @@ impl Ink {
 fn ink(cell: &Cell<'_>) -> Ink {
     match cell {
         Cell::Absent | Cell::Unknown | Cell::Time(_) | Cell::Word(_) => Ink::Aside,
-        Cell::Process { .. } => Ink::Name,
+        Cell::Process { .. } | Cell::From { .. } => Ink::Name,
         // A connection that was asked for and did not come about.
         Cell::Transition { old: TcpState::SynSent | TcpState::SynRecv, new: TcpState::Close } => {
             Ink::Bad
@@ -423,7 +428,7 @@ mod tests {
         let line =
             |width| arrange(&usual, &LEAST_NEEDED, Some(width)).last().map(|p| p.start + p.width);
         assert_eq!(keys(40), ["process", "remote", "transition"]);
-        assert_eq!(keys(80), ["time", "process", "remote", "transition", "in_state"]);
+        assert_eq!(keys(80), ["process", "local", "remote", "transition"]);
         assert_eq!(line(80), Some(80));
         assert_eq!(keys(120), USUAL.iter().copied().filter(|k| *k != "event").collect::<Vec<_>>());
         assert_eq!(line(120), Some(120));

@@ -30,6 +30,7 @@ pub struct Counts {
     pub seeds: u64,
     pub states: u64,
     pub accepts: u64,
+    pub owners: u64,
     /// Processes that began, became another program or ended.
     pub processes: u64,
     pub gaps: u64,
@@ -42,7 +43,7 @@ pub struct Counts {
 impl Counts {
     /// Events of connections that happened while we watched.
     pub const fn events(&self) -> u64 {
-        self.states + self.accepts
+        self.states + self.accepts + self.owners
     }
 }
 
@@ -73,6 +74,12 @@ impl Tables {
                     && accept.socket.owner.is_some()
                 {
                     row.owner.clone_from(&accept.socket.owner);
+                }
+            }
+            Body::Owner(handover) => {
+                self.counts.owners += 1;
+                if let Some(row) = self.sockets.get_mut(&handover.socket.id) {
+                    row.owner.clone_from(&handover.socket.owner);
                 }
             }
             Body::Gap(gap) => {

@@ -80,6 +80,11 @@ pub enum Cell<'a> {
         old: TcpState,
         new: TcpState,
     },
+    /// It was this process's before.
+    From {
+        pid: u32,
+        comm: &'a [u8],
+    },
     /// accept() returned this descriptor; unknown if the hook came before it.
     Accepted {
         fd: Option<u32>,

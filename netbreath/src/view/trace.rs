@@ -9,18 +9,18 @@ pub const USUAL: [&str; 9] =
 
 /// Columns that a narrow terminal loses, first to last. What remains is who, with
 /// whom, and what happened.
-pub const LEAST_NEEDED: [&str; 6] = ["event", "proto", "how", "local", "in_state", "time"];
+pub const LEAST_NEEDED: [&str; 6] = ["event", "proto", "how", "time", "in_state", "local"];
 
 /// Every column that `--columns` knows.
 #[rustfmt::skip]
 pub static COLUMNS: [Column<Event>; 26] = [
     column("time", "TIME", "when it happened", Width { least: 12, usual: 15, most: 15 }, AT.read, &[&AT]),
-    column("process", "PROCESS", "the process that owns the connection: name[pid]", Width { least: 11, usual: 22, most: 24 }, process, &[&PID, &COMM, &OWN_PID, &OWN_COMM]),
-    column("how", "HOW", "how the owner is known: connect, listen, accept, inherited or snapshot", Width::fixed(9), HOW.read, &[&HOW]),
+    column("process", "PROCESS", "the process that owns the connection: name[pid]", Width { least: 15, usual: 22, most: 24 }, process, &[&PID, &COMM, &OWN_PID, &OWN_COMM]),
+    column("how", "HOW", "how the owner is known: connect, listen, accept, inherited, snapshot or io", Width::fixed(9), HOW.read, &[&HOW]),
     column("event", "EVENT", "what kind of event it is", Width::fixed(6), EVENT.read, &[&EVENT]),
     column("proto", "PROTO", "the protocol", Width::fixed(5), PROTO.read, &[&PROTO, &FAMILY]),
-    column("local", "LOCAL", "address and port on this machine", Width { least: 21, usual: 21, most: 40 }, LOCAL.read, &[&LOCAL]),
-    column("remote", "REMOTE", "address and port of the other side", Width { least: 21, usual: 21, most: 40 }, REMOTE.read, &[&REMOTE]),
+    column("local", "LOCAL", "address and port on this machine", Width { least: 19, usual: 21, most: 40 }, LOCAL.read, &[&LOCAL]),
+    column("remote", "REMOTE", "address and port of the other side", Width { least: 19, usual: 21, most: 40 }, REMOTE.read, &[&REMOTE]),
     column("transition", "TRANSITION", "the state that TCP left and the one it entered; for exec, the program", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD]),
     right("in_state", "IN STATE", "how long it had been in the old state; for accept, how long it had waited", Width::fixed(8), in_state, &[&IN_STATE, &QUEUED]),
     right("pid", "PID", "process id of the owner", Width::fixed(7), pid, &[&PID, &OWN_PID]),
@@ -181,6 +181,10 @@ fn transition(event: &Event) -> Cell<'_> {
     match &event.body {
         Body::State(State { old, new, .. }) => Cell::Transition { old: *old, new: *new },
         Body::Accept(Accept { fd, .. }) => Cell::Accepted { fd: *fd },
+        Body::Owner(handover) => match &handover.from {
+            Some(from) => Cell::From { pid: from.pid, comm: from.comm.bytes() },
+            None => Cell::Word("taken over"),
+        },
         Body::Seed(Seed { state, .. }) => Cell::State(*state),
         Body::Exec(_) => (OWN_EXE.read)(event),
         Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => Cell::Absent,

@@ -29,6 +29,7 @@ pub fn socket(id: u64, local: &str, remote: &str, owner: Option<Owner>) -> Socke
             remote: remote.parse().unwrap(),
         },
         owner,
+        opened_by: None,
         netns: Some(4_026_531_833),
         cgroup: Some("/system.slice/nginx.service".into()),
         born: true,

@@ -166,8 +166,11 @@ pub fn closed_by_a_child(stage: &mut Stage) -> Result<()> {
     let meeting = stage.meet(V4)?;
     let (client, server) = (meeting.client.fork("nb-child")?, meeting.server.fork("nb-child")?);
     meeting.client.close(&meeting.c)?;
+    client.close(&meeting.c)?;
+    // Who reads takes the socket over; the child is only to close it.
+    meeting.server.drain(&meeting.s)?;
     meeting.server.close(&meeting.s)?;
-    end(&client, &meeting.c, &server, &meeting.s)?;
+    server.close(&meeting.s)?;
     server.close(&meeting.listener)?;
     stage.expect_meeting(&meeting, ACTIVE, PASSIVE)
 }

@@ -9,8 +9,8 @@ use netbreath_common::tcp::TcpState;
 
 use super::process::Processes;
 use crate::event::{
-    Accept, Body, Cgroup, Comm, Endpoint, Event, Family, Flow, How, Owner, Process, Proto, Seed,
-    Socket, SocketId, State, Via,
+    Accept, Body, Cgroup, Comm, Endpoint, Event, Family, Flow, Handover, How, Owner, Process,
+    Proto, Seed, Socket, SocketId, State, Via,
 };
 use crate::filter::{EventKind, Filter};
 
@@ -111,6 +111,13 @@ impl Decoder {
                     fd: record.fd,
                 })
             }
+            Kind::Owner => {
+                let record: record::Handover = record::read(bytes).ok_or_else(refuse)?;
+                Body::Owner(Handover {
+                    socket: self.socket(&record.socket),
+                    from: self.owner(&record.from),
+                })
+            }
             Kind::Exists => {
                 let record: record::Program = record::read(bytes).ok_or_else(refuse)?;
                 self.processes.run(&record);
@@ -159,6 +166,11 @@ impl Decoder {
                 remote: endpoint(family, flow.daddr, flow.dport),
             },
             owner: self.owner(&socket.owner),
+            opened_by: if socket.opener.pid == socket.owner.pid {
+                None
+            } else {
+                self.owner(&socket.opener)
+            },
             netns: (socket.netns != 0).then_some(socket.netns),
             cgroup: self.cgroup(socket.cgroup),
             born: socket.born != 0,
@@ -173,6 +185,7 @@ impl Decoder {
             record::How::Accept => How::Accept,
             record::How::Inherited => How::Inherited,
             record::How::Snapshot => How::Snapshot,
+            record::How::Io => How::Io,
         };
         let record::Owner { pid, uid, start, comm, exec, .. } = *owner;
         if pid == 0 {
@@ -267,15 +280,15 @@ mod tests {
     fn damaged_records_are_refused_not_guessed() {
         let mut decoder = Decoder::new(None, &Filter::default(), false);
         assert!(decoder.event(&[]).is_err());
-        assert!(decoder.event(&[0; 200]).is_err());
-        for len in 0..200 {
+        assert!(decoder.event(&[0; 216]).is_err());
+        for len in 0..216 {
             let mut bytes = vec![1u8; len];
             if len >= 4 {
                 bytes[..2].copy_from_slice(&(Kind::State as u16).to_ne_bytes());
                 bytes[2..4].copy_from_slice(&(len as u16).to_ne_bytes());
             }
             // Only the right length is a state, and 1 is a state's number.
-            assert_eq!(decoder.event(&bytes).is_ok(), len == 152, "{len}");
+            assert_eq!(decoder.event(&bytes).is_ok(), len == 192, "{len}");
         }
     }
 

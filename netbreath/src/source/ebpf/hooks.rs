@@ -166,7 +166,6 @@ pub const LADDERS: &[Ladder] = &[
                 "nb_accept_sys",
                 Tracepoint(&[("syscalls", "sys_exit_accept"), ("syscalls", "sys_exit_accept4")]),
             )
-            .losing("who accepts a connection through io_uring")
             .costing(
                 "every system call on this machine takes some 20 ns longer; --no-accept-hook \
                  avoids that",
@@ -181,6 +180,30 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_connect_fe", Fentry("tcp_connect")),
             Rung::new("nb_connect_kp", Kprobe("tcp_connect")),
             Rung::new("nb_connect_ops", SockOps),
+        ],
+    },
+    Ladder {
+        hook: Hook::Send,
+        purpose: "which process writes to a connection: without it, one that was passed to \
+            another process or inherited seems to be its opener's",
+        needed: false,
+        rungs: &[
+            Rung::new("nb_send_btf", BtfTracepoint("sock_send_length")),
+            Rung::new("nb_send_fe", Fentry("tcp_sendmsg")),
+            Rung::new("nb_send_kp", Kprobe("tcp_sendmsg")),
+        ],
+    },
+    Ladder {
+        hook: Hook::Receive,
+        purpose: "which process reads from a connection: without it, one that was passed to \
+            another process or inherited seems to be its opener's",
+        needed: false,
+        rungs: &[
+            Rung::new("nb_recv_btf", BtfTracepoint("sock_recv_length")),
+            Rung::new("nb_recv_fe", Fentry("tcp_recvmsg")),
+            Rung::new("nb_recv_kp", Kprobe("tcp_recvmsg")),
+            Rung::new("nb_recv_adjust", BtfTracepoint("tcp_rcv_space_adjust"))
+                .losing("who reads no more than the end of a connection's data"),
         ],
     },
     Ladder {

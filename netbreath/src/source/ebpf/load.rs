@@ -237,6 +237,7 @@ fn emit_bits(filter: &Filter) -> u32 {
         (emit::STATE, EventKind::State),
         (emit::ACCEPT, EventKind::Accept),
         (emit::SEED, EventKind::Seed),
+        (emit::OWNER, EventKind::Owner),
     ];
     // Names of owners are made from the records of processes, whoever asks for those.
     bits.iter()

@@ -35,6 +35,10 @@ const DRAIN_EVERY: Duration = Duration::from_millis(4);
 /// this are held back and sorted with those that follow.
 const WATERMARK: Duration = Duration::from_micros(200);
 
+/// Events that are decoded before they are handed on. More would take memory, and
+/// time from one flush of the output to the next.
+const BATCH: usize = 4096;
+
 /// How often counters and clock are looked at while there is work.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
@@ -156,8 +160,11 @@ impl Source for Ebpf {
             };
             tokio::time::sleep_until(drain_at).await;
             let drained = self.drain()?;
+            let full = self.held.len() >= BATCH;
             self.release(events, Some(WATERMARK));
-            if drained {
+            if full {
+                self.drain_at = Some(Instant::now());
+            } else if drained {
                 self.drain_at = Some(Instant::now() + DRAIN_EVERY);
             } else if !self.held.is_empty() {
                 self.drain_at = Some(Instant::now() + WATERMARK);
@@ -173,7 +180,9 @@ impl Source for Ebpf {
 
     fn finish(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
         events.append(&mut self.first);
-        self.drain()?;
+        while self.drain()? {
+            self.release(events, None);
+        }
         self.release(events, None);
         self.count_misses(events)?;
         self.count_skipped(events);
@@ -240,7 +249,9 @@ impl Ebpf {
         let (mut any, mut missed) = (false, None);
         let mut sorted = true;
         let mut last = held.last().map_or(0, |event| event.at);
-        while let Some(bytes) = ring.get_mut().next() {
+        while held.len() < BATCH
+            && let Some(bytes) = ring.get_mut().next()
+        {
             any = true;
             if let Some(header) = record::header(&bytes)
                 && header.lost + header.missed > 0

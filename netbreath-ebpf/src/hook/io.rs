@@ -1,0 +1,127 @@
+//! A process writes to a socket or reads from it: so it owns it, whoever opened it.
+//! Descriptors are inherited, passed, and kept over exec; accept() is not seen where
+//! io_uring does it. Use tells the truth in all these cases.
+//!
+//! Attach points, best first: the tracepoints `sock_send_length` and
+//! `sock_recv_length(struct sock *sk, int ret, int flags)` (6.3 and newer); the
+//! functions `int tcp_sendmsg(struct sock *sk, …)` and `int tcp_recvmsg(struct sock
+//! *sk, …)`; for reading, the tracepoint `tcp_rcv_space_adjust(struct sock *sk)`,
+//! which follows a read of data.
+
+use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe};
+use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, ProbeContext};
+use core::ffi::c_void;
+use netbreath_common::config::emit as kinds;
+use netbreath_common::hook::Hook;
+use netbreath_common::record::{Handover, How, Kind};
+use netbreath_common::tcp::TcpState;
+
+use super::sock_state;
+use crate::filter::Verdict;
+use crate::kernel::{Kernel, Typed, Untyped};
+use crate::slot::{ACCEPTABLE, IGNORED, Slot};
+use crate::sock::Sock;
+use crate::task::Current;
+use crate::{config, emit, slot, sock, task};
+
+#[btf_tracepoint(function = "sock_send_length")]
+fn nb_send_btf(ctx: BtfTracePointContext) -> i32 {
+    done(Typed::new(ctx.arg(0)), ctx.arg(1), Hook::Send)
+}
+
+#[btf_tracepoint(function = "sock_recv_length")]
+fn nb_recv_btf(ctx: BtfTracePointContext) -> i32 {
+    done(Typed::new(ctx.arg(0)), ctx.arg(1), Hook::Receive)
+}
+
+#[btf_tracepoint(function = "tcp_rcv_space_adjust")]
+fn nb_recv_adjust(ctx: BtfTracePointContext) -> i32 {
+    done(Typed::new(ctx.arg(0)), 0, Hook::Receive)
+}
+
+#[fentry(function = "tcp_sendmsg")]
+fn nb_send_fe(ctx: FEntryContext) -> i32 {
+    done(Typed::new(ctx.arg(0)), 0, Hook::Send)
+}
+
+#[fentry(function = "tcp_recvmsg")]
+fn nb_recv_fe(ctx: FEntryContext) -> i32 {
+    done(Typed::new(ctx.arg(0)), 0, Hook::Receive)
+}
+
+#[kprobe(function = "tcp_sendmsg")]
+fn nb_send_kp(ctx: ProbeContext) -> u32 {
+    if let Some(sk) = ctx.arg::<*const c_void>(0) {
+        used(Untyped::new(sk), Hook::Send);
+    }
+    0
+}
+
+#[kprobe(function = "tcp_recvmsg")]
+fn nb_recv_kp(ctx: ProbeContext) -> u32 {
+    if let Some(sk) = ctx.arg::<*const c_void>(0) {
+        used(Untyped::new(sk), Hook::Receive);
+    }
+    0
+}
+
+/// `result`: bytes, or an error. One who only asks whether there is something to
+/// read, and finds nothing, may be about to pass the socket on.
+#[inline(always)]
+fn done(sk: Typed, result: i32, hook: Hook) -> i32 {
+    if result >= 0 {
+        used(sk, hook);
+    }
+    0
+}
+
+#[inline(always)]
+fn used<K: Sock + Current>(sk: K, hook: Hook) {
+    if !sock::is_inet(sk) || !sock::is_tcp(sk) {
+        return;
+    }
+    let pid = task::on_cpu();
+    match slot::find(sk) {
+        Some(slot) if slot.flags & IGNORED != 0 => {}
+        // By far the usual case: every read and write comes here.
+        Some(slot) if slot.socket.owner.pid == pid && slot.flags & ACCEPTABLE == 0 => {}
+        Some(slot) => take(sk, slot, pid, hook),
+        None => {
+            // Older than netbreath, and no seed told of it.
+            if sock::state(sk) == TcpState::Close as u8 {
+                return;
+            }
+            if let Some(slot) = slot::open(sk, hook) {
+                sock::describe(sk, &mut slot.socket, emit::now());
+                sock::read_flow(sk, &mut slot.socket.flow);
+                take(sk, slot, pid, hook);
+            }
+        }
+    }
+}
+
+/// The current process takes the socket over.
+#[inline(always)]
+fn take<K: Sock + Current>(sk: K, slot: &mut Slot, pid: u32, hook: Hook) {
+    if task::is_kernel::<K>() {
+        return;
+    }
+    let at = emit::now();
+    let from = slot.socket.owner;
+    // Somebody uses it, so somebody has accepted it, seen or not.
+    slot.flags &= !ACCEPTABLE;
+    let owner = task::owner::<K>(How::Io);
+    slot::select(slot, &owner);
+    let verdict = sock_state::settle(sk, slot, hook);
+    slot.socket.owner = owner;
+    if from.pid == pid || verdict != Verdict::Keep || !config::emits(kinds::OWNER) {
+        return;
+    }
+    emit::record::<Handover>(hook, Kind::Owner, at, |record| {
+        let record = record.as_mut_ptr();
+        unsafe {
+            (&raw mut (*record).socket).write(slot.socket);
+            (&raw mut (*record).from).write(from);
+        }
+    });
+}
