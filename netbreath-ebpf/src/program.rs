@@ -15,74 +15,75 @@ const STEPS: usize = 32;
 /// Writes the path of the program of a task.
 #[inline(always)]
 pub fn write_exe(task: Untyped, program: *mut Program) {
-    let (len, whole) = task
+    unsafe {
+        (&raw mut (*program).exe_len).write_volatile(0);
+        (&raw mut (*program).whole).write_volatile(0);
+    }
+    let file = task
         .follow(config::TASK_MM())
         // A thread of the kernel runs no program.
         .filter(|mm| mm.addr() != 0)
-        .and_then(|mm| mm.follow(config::MM_EXE()))
-        .filter(|file| file.addr() != 0)
-        .map_or((0, false), |file| write_path(file, unsafe { (&raw mut (*program).exe).cast() }));
-    unsafe {
-        (&raw mut (*program).exe_len).write(len);
-        (&raw mut (*program).whole).write(whole.into());
+        .and_then(|mm| mm.follow(config::MM_EXE()));
+    if let Some(file) = file {
+        write_path(file, program);
     }
 }
 
-/// Writes the names on the way to a file, last one first, and says how many bytes
-/// that are and whether they reach the root. As the kernel's own d_path(), but that
-/// one may not be called from here; and without its lock, so that a directory which
-/// is renamed at the same time may be seen under its old and its new parent.
+/// Writes the names on the way to a file, last one first, and whether they reach the
+/// root. As the kernel's own d_path(), but that one may not be called from here; and
+/// without its lock, so that a directory which is renamed at the same time may be seen
+/// under its old and its new parent.
 #[inline(always)]
-fn write_path(file: Untyped, into: *mut u8) -> (u16, bool) {
-    let (Some(mut dentry), Some(mut mnt)) =
-        (file.follow(config::FILE_DENTRY()), file.follow(config::FILE_MNT()))
-    else {
-        return (0, false);
+fn write_path(file: Untyped, program: *mut Program) -> Option<()> {
+    // The length is kept in the record: what is read from there says nothing to the
+    // verifier, which otherwise follows each way to each length on its own.
+    let (names, len, whole) = unsafe {
+        (
+            (&raw mut (*program).exe).cast::<u8>(),
+            &raw mut (*program).exe_len,
+            &raw mut (*program).whole,
+        )
     };
-    let mut len = 0;
+    let mut dentry = file.follow(config::FILE_DENTRY())?;
+    let mut mnt = file.follow(config::FILE_MNT())?;
     for _ in 0..STEPS {
-        let (Some(root), Some(parent)) =
-            (mnt.follow(config::VFSMOUNT_ROOT()), dentry.follow(config::DENTRY_PARENT()))
-        else {
-            break;
-        };
+        let root = mnt.follow(config::VFSMOUNT_ROOT())?;
         if root.addr() == dentry.addr() {
             let mount =
                 Untyped::new(unsafe { mnt.ptr().byte_sub(config::MOUNT_VFSMOUNT() as usize) });
-            let (Some(above), Some(point)) =
-                (mount.follow(config::MOUNT_PARENT()), mount.follow(config::MOUNT_POINT()))
-            else {
-                break;
-            };
+            let above = mount.follow(config::MOUNT_PARENT())?;
             if above.addr() == mount.addr() {
-                return (len as u16, true);
+                unsafe { whole.write_volatile(1) };
+                break;
             }
-            dentry = point;
+            dentry = mount.follow(config::MOUNT_POINT())?;
             mnt = Untyped::new(unsafe { above.ptr().byte_add(config::MOUNT_VFSMOUNT() as usize) });
             continue;
         }
-        let Some(name) = dentry.follow(config::DENTRY_NAME()) else {
+        let parent = dentry.follow(config::DENTRY_PARENT())?;
+        let name = dentry.follow(config::DENTRY_NAME())?;
+        let offset = u64::from(unsafe { len.read_volatile() });
+        if offset >= EXE_HALF as u64 {
             break;
-        };
-        // The mask is for the verifier; without the first it would be optimized away.
-        let offset = opaque(len) & (EXE_HALF as u64 - 1);
+        }
+        // The mask is for the verifier, which may not see the check.
+        let offset = opaque(offset) & (EXE_HALF as u64 - 1);
         let written = unsafe {
-            bpf_probe_read_kernel_str(into.add(offset as usize).cast(), EXE_HALF as u32, name.ptr())
+            let place = names.add(offset as usize);
+            bpf_probe_read_kernel_str(place.cast(), EXE_HALF as u32, name.ptr())
         };
         if written <= 0 {
             break;
         }
-        len = offset + written as u64;
+        unsafe { len.write_volatile((offset + written as u64) as u16) };
         // A file without a directory, such as one in memory only.
         if parent.addr() == dentry.addr() {
-            return (len as u16, true);
-        }
-        if len >= EXE_HALF as u64 {
+            unsafe { whole.write_volatile(1) };
             break;
         }
         dentry = parent;
     }
-    (len as u16, false)
+    Some(())
 }
 
 /// Writes the command line of the current process.

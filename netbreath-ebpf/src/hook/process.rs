@@ -7,6 +7,10 @@
 //! is in place, and `sched_process_exit(struct task_struct *p, …)`, which comes for
 //! each thread, before its files are closed. What existed before comes from the
 //! iterator `task(struct bpf_iter_meta *meta, struct task_struct *task)`.
+//!
+//! Tasks are read by calls even where their type is known: these events are rare, and
+//! for each typed step from one structure to the next the verifier searches all types
+//! of the kernel, which takes it a millisecond.
 
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::generated::bpf_seq_write;
@@ -29,40 +33,37 @@ static SCRATCH: PerCpuArray<Program> = PerCpuArray::with_max_entries(1, 0);
 
 #[btf_tracepoint(function = "sched_process_fork")]
 fn nb_fork_btf(ctx: BtfTracePointContext) -> i32 {
-    fork(Typed::new(ctx.arg(0)), Typed::new(ctx.arg(1)));
+    fork(Untyped::new(ctx.arg(0)), Untyped::new(ctx.arg(1)));
     0
 }
 
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
 fn nb_fork_raw(ctx: RawTracePointContext) -> i32 {
-    let (parent, child): (*const c_void, *const c_void) = (ctx.arg(0), ctx.arg(1));
-    fork(Untyped::new(parent), Untyped::new(child));
+    fork(Untyped::new(ctx.arg(0)), Untyped::new(ctx.arg(1)));
     0
 }
 
 #[btf_tracepoint(function = "sched_process_exec")]
 fn nb_exec_btf(ctx: BtfTracePointContext) -> i32 {
-    exec(Typed::new(ctx.arg(0)));
+    exec(Untyped::new(ctx.arg(0)));
     0
 }
 
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 fn nb_exec_raw(ctx: RawTracePointContext) -> i32 {
-    let task: *const c_void = ctx.arg(0);
-    exec(Untyped::new(task));
+    exec(Untyped::new(ctx.arg(0)));
     0
 }
 
 #[btf_tracepoint(function = "sched_process_exit")]
 fn nb_exit_btf(ctx: BtfTracePointContext) -> i32 {
-    exit(Typed::new(ctx.arg(0)));
+    exit(Untyped::new(ctx.arg(0)));
     0
 }
 
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 fn nb_exit_raw(ctx: RawTracePointContext) -> i32 {
-    let task: *const c_void = ctx.arg(0);
-    exit(Untyped::new(task));
+    exit(Untyped::new(ctx.arg(0)));
     0
 }
 
@@ -73,13 +74,13 @@ fn nb_processes(ctx: *mut c_void) -> i32 {
     // struct bpf_iter__task: each member takes eight bytes.
     let (meta, task) = unsafe { (*ctx, *ctx.add(1)) };
     if !task.is_null() {
-        exists(Typed::new(meta), Typed::new(task));
+        exists(Typed::new(meta), Untyped::new(task));
     }
     0
 }
 
 #[inline(always)]
-fn fork<K: Kernel>(parent: K, child: K) {
+fn fork(parent: Untyped, child: Untyped) {
     let parent_pid: u32 = parent.load(config::TASK_TGID()).unwrap_or(0);
     let owner = task::owner_of(child, How::Unknown);
     // A new thread has its process's pid.
@@ -96,13 +97,12 @@ fn fork<K: Kernel>(parent: K, child: K) {
 }
 
 #[inline(always)]
-fn exec<K: Kernel>(task: K) {
+fn exec(task: Untyped) {
     if !config::emits(kinds::PROCESS) {
         return;
     }
     let owner = task::owner_of(task, How::Unknown);
     let parent = task::parent(task);
-    let task = Untyped::new(task.ptr());
     emit::record::<Program>(Hook::Exec, Kind::Exec, emit::now(), |record| {
         let record = record.as_mut_ptr();
         write(unsafe { &raw mut (*record).process }, &owner, parent);
@@ -112,7 +112,7 @@ fn exec<K: Kernel>(task: K) {
 }
 
 #[inline(always)]
-fn exit<K: Kernel>(task: K) {
+fn exit(task: Untyped) {
     // Two threads that end at once are both the last; the reader notices.
     if task::is_last(task) {
         let owner = task::owner_of(task, How::Unknown);
@@ -121,7 +121,7 @@ fn exit<K: Kernel>(task: K) {
 }
 
 #[inline(always)]
-fn exists(meta: Typed, task: Typed) {
+fn exists(meta: Typed, task: Untyped) {
     if !config::emits(kinds::PROCESS) || !task::is_leader(task) {
         return;
     }
@@ -143,7 +143,7 @@ fn exists(meta: Typed, task: Typed) {
         // Another process's memory cannot be read here.
         (&raw mut (*record).args_len).write(0);
     }
-    program::write_exe(Untyped::new(task.ptr()), record);
+    program::write_exe(task, record);
     // struct bpf_iter_meta begins with the file to write to.
     if let Some(seq) = meta.follow(0) {
         let len = size_of::<Program>() as u32;

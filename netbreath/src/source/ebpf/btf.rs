@@ -124,11 +124,27 @@ impl Btf {
         bytes
     }
 
-    /// Offset in bytes of a member, such as `__sk_common.skc_net.net` of `sock`.
-    /// Members of anonymous structures and unions count as their parent's. A
-    /// bit-field has no such offset.
-    pub fn offset(&self, structure: &str, path: &str) -> Option<u32> {
-        let mut at = self.find(STRUCT, structure)?;
+    /// Where the first structures with these names are described. One pass for all:
+    /// the types are more than the processor's cache holds.
+    pub fn structures(&self, names: &[&str]) -> Vec<Option<usize>> {
+        let mut found = vec![None; names.len()];
+        for at in self.types.iter().skip(1).map(|at| *at as usize) {
+            if !self.word(at + 4).is_some_and(|info| kind(info) == STRUCT) {
+                continue;
+            }
+            for (name, found) in names.iter().zip(&mut found) {
+                if found.is_none() && self.is_named(at, name) {
+                    *found = Some(at);
+                }
+            }
+        }
+        found
+    }
+
+    /// Offset in bytes of a member, such as `__sk_common.skc_net.net`, in the structure
+    /// that is described at `at`. Members of anonymous structures and unions count as
+    /// their parent's. A bit-field has no such offset.
+    pub fn offset(&self, mut at: usize, path: &str) -> Option<u32> {
         let mut offset = 0;
         let mut names = path.split('.').peekable();
         while let Some(name) = names.next() {
@@ -319,18 +335,22 @@ mod tests {
         bytes
     }
 
+    fn offset(btf: &Btf, structure: &str, path: &str) -> Option<u32> {
+        btf.offset(btf.structures(&[structure])[0]?, path)
+    }
+
     #[test]
     fn members_are_found_through_names_qualifiers_and_anonymous_parts() {
         let btf = Btf::parse(sample()).unwrap();
-        assert_eq!(btf.offset("net", "a"), Some(0));
-        assert_eq!(btf.offset("net", "c"), Some(4));
-        assert_eq!(btf.offset("sock", "net.b"), Some(8));
-        assert_eq!(btf.offset("sock", "p"), Some(16));
+        assert_eq!(offset(&btf, "net", "a"), Some(0));
+        assert_eq!(offset(&btf, "net", "c"), Some(4));
+        assert_eq!(offset(&btf, "sock", "net.b"), Some(8));
+        assert_eq!(offset(&btf, "sock", "p"), Some(16));
         // Not through a pointer, not a bit-field, not what is not there.
-        assert_eq!(btf.offset("sock", "p.a"), None);
-        assert_eq!(btf.offset("net", "d"), None);
-        assert_eq!(btf.offset("net", "x"), None);
-        assert_eq!(btf.offset("none", "a"), None);
+        assert_eq!(offset(&btf, "sock", "p.a"), None);
+        assert_eq!(offset(&btf, "net", "d"), None);
+        assert_eq!(offset(&btf, "net", "x"), None);
+        assert_eq!(offset(&btf, "none", "a"), None);
         assert_eq!(btf.parameters("f"), Some(2));
         assert_eq!(btf.parameters("g"), None);
     }
@@ -359,7 +379,7 @@ mod tests {
         for len in 0..strings {
             // Never a panic; an error, but where only unused strings are missing.
             if let Ok(btf) = Btf::parse(whole[..len].to_vec()) {
-                let _ = btf.offset("sock", "net.b");
+                let _ = offset(&btf, "sock", "net.b");
             }
         }
     }

@@ -201,17 +201,23 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
 
 /// Offsets of all members that the programs read.
 fn offsets(btf: &Btf) -> Vec<(&'static str, u32)> {
-    let mut offsets = Vec::new();
-    macro_rules! look_up {
+    macro_rules! rows {
         ($($name:ident $structure:literal $member:literal,)*) => {
-            $(offsets.push((
-                stringify!($name),
-                btf.offset($structure, $member).unwrap_or(ABSENT),
-            ));)*
+            [$((stringify!($name), $structure, $member),)*]
         };
     }
-    netbreath_common::for_each_offset!(look_up);
-    offsets
+    let rows = netbreath_common::for_each_offset!(rows);
+    let mut names: Vec<&str> = rows.iter().map(|(_, structure, _)| *structure).collect();
+    names.sort_unstable();
+    names.dedup();
+    let places = btf.structures(&names);
+    let place = |structure| names.binary_search(&structure).ok().and_then(|i| places[i]);
+    rows.into_iter()
+        .map(|(global, structure, member)| {
+            let offset = place(structure).and_then(|at| btf.offset(at, member));
+            (global, offset.unwrap_or(ABSENT))
+        })
+        .collect()
 }
 
 fn filter_bits(filter: &Filter) -> u32 {
