@@ -72,6 +72,15 @@ pub fn describe<K: Sock>(sk: K, socket: &mut Socket, at: u64) {
     socket.flow.proto = protocol(sk);
 }
 
+/// Fills in the identity of a connection that came in, at the first look after its
+/// birth: at birth its cookie may still be a copy of the listener's (6.1 and 6.12).
+#[inline(always)]
+pub fn identify<K: Sock>(sk: K, socket: &mut Socket, at: u64) {
+    if socket.id == 0 {
+        socket.id = sk.id(at);
+    }
+}
+
 /// Reads the two ends. The local port of a socket that goes to CLOSE is left alone:
 /// the kernel has given the port back before it says so.
 #[inline(always)]

@@ -90,6 +90,7 @@ fn accept(sk: Untyped, fd: u32) {
             slot
         }
     };
+    sock::identify(sk, &mut slot.socket, at);
     slot.flags &= !ACCEPTABLE;
     let owner = task::owner::<Untyped>(How::Accept);
     // Who accepts it decides; what waited was still the listener's.

@@ -106,6 +106,12 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             }
             how => slot::own(slot, task::owner::<K>(how)),
         }
+    } else {
+        sock::identify(sk, &mut slot.socket, at);
+    }
+    let newborn = (old, new) == (LISTEN, SYN_RECV);
+    if newborn {
+        slot.socket.id = 0;
     }
     if new != CLOSE || slot.socket.flow.sport == 0 {
         sock::read_flow(sk, &mut slot.socket.flow);
@@ -125,8 +131,10 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         new: new as u8,
         zero: [0; 2],
     };
-    // The port of an active open is chosen after this; the connect hook tells it.
-    let verdict = if new == SYN_SENT && slot.socket.flow.sport == 0 && config::HAS_CONNECT() != 0 {
+    // The port of an active open is chosen after this; the connect hook tells it. The
+    // identity of a child is known at its next transition, which comes at once.
+    let unbound = new == SYN_SENT && slot.socket.flow.sport == 0 && config::HAS_CONNECT() != 0;
+    let verdict = if unbound || newborn {
         Verdict::Undecided
     } else {
         filter::judge(sk, slot, new == CLOSE)
