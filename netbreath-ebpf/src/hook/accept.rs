@@ -101,7 +101,7 @@ fn accept(sk: Untyped, fd: u32) {
     if verdict != Verdict::Keep || !config::emits(kinds::ACCEPT) {
         return;
     }
-    let queued = if slot.established == 0 { 0 } else { at - slot.established };
+    let queued = if slot.established == 0 { 0 } else { at.saturating_sub(slot.established) };
     emit::record::<Accept>(Hook::Accept, Kind::Accept, at, |record| {
         let record = record.as_mut_ptr();
         unsafe {

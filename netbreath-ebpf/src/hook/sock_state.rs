@@ -117,7 +117,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         sock::read_flow(sk, &mut slot.socket.flow);
     }
 
-    let in_state = if slot.since == 0 { 0 } else { at - slot.since };
+    let in_state = if slot.since == 0 { 0 } else { at.saturating_sub(slot.since) };
     slot.since = at;
     if new == ESTABLISHED {
         slot.established = at;
