@@ -437,7 +437,8 @@ fn within(at: i64, before: i64, after: i64) -> bool {
 }
 
 /// For each event, the wall-clock time of boot that holds for it.
-fn boot_offsets(events: &[Event]) -> Vec<i64> {
+/// For each event, what to take from its time to have the time since boot.
+pub fn boot_offsets(events: &[Event]) -> Vec<i64> {
     let mut boot = 0;
     let mut offsets = Vec::new();
     for event in events {

@@ -10,13 +10,12 @@ use aya_ebpf::helpers::generated::{bpf_seq_write, bpf_sock_from_file};
 use core::ffi::c_void;
 use netbreath_common::config::emit as kinds;
 use netbreath_common::hook::Hook;
-use netbreath_common::miss::Miss;
 use netbreath_common::record::{Header, How, Kind, Seed};
 use netbreath_common::tcp::TcpState;
 
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed};
-use crate::slot::IGNORED;
+use crate::slot::{IGNORED, UNTOLD};
 use crate::{config, emit, filter, slot, sock, task};
 
 #[unsafe(no_mangle)]
@@ -46,23 +45,30 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
         return;
     }
     let state = sock::state(sk);
-    if state == TcpState::Close as u8 || slot::find(sk).is_some() {
+    if state == TcpState::Close as u8 {
         return;
     }
-    let Some(slot) = slot::open(sk, Hook::Seed) else {
-        return;
-    };
     let at = emit::now();
-    sock::describe(sk, &mut slot.socket, at);
-    sock::read_flow(sk, &mut slot.socket.flow);
-    if filter::place(sk, &slot.socket.flow, slot.socket.netns, true) == Verdict::Drop {
-        slot.flags |= IGNORED;
-        return;
-    }
-    slot::own(slot, task::owner_of(task, How::Snapshot));
-    if !config::emits(kinds::SEED) || filter::judge(sk, slot, true) != Verdict::Keep {
-        return;
-    }
+    let slot = match slot::find(sk) {
+        // The file was full when this socket came; the kernel shows it again.
+        Some(slot) if slot.flags & UNTOLD != 0 => slot,
+        Some(_) => return,
+        None => {
+            let Some(slot) = slot::open(sk, Hook::Seed) else { return };
+            sock::describe(sk, &mut slot.socket, at);
+            sock::read_flow(sk, &mut slot.socket.flow);
+            if filter::place(sk, &slot.socket.flow, slot.socket.netns, true) == Verdict::Drop {
+                slot.flags |= IGNORED;
+                return;
+            }
+            slot::own(slot, task::owner_of(task, How::Snapshot));
+            if !config::emits(kinds::SEED) || filter::judge(sk, slot, true) != Verdict::Keep {
+                return;
+            }
+            slot.flags |= UNTOLD;
+            slot
+        }
+    };
     let record = Seed {
         header: Header {
             kind: Kind::Seed as u16,
@@ -86,7 +92,7 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
             size_of::<Seed>() as u32,
         )
     });
-    if written != Some(0) {
-        emit::missed(Hook::Seed, Miss::RingFull);
+    if written == Some(0) {
+        slot.flags &= !UNTOLD;
     }
 }
