@@ -229,6 +229,10 @@ fn owner(row: &mut Row, socket: u64, life: &Life, event: &Event, at: i64, tracer
 fn opener(row: &mut Row, life: &Life, event: &Event, place: impl FnOnce() -> String) {
     // Not told by any call, or before the tracer.
     let Some(pid) = life.opener else { return };
+    // Only told where it is another process than the owner.
+    if event.owner.as_ref().is_some_and(|owner| owner.pid == pid) && event.opened_by.is_none() {
+        return;
+    }
     match &event.opened_by {
         Some(opener) if opener.pid == pid => row.openers.right += 1,
         Some(opener) => {
