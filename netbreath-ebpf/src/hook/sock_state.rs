@@ -104,7 +104,13 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     if new != CLOSE || slot.socket.flow.sport == 0 {
         sock::read_flow(sk, &mut slot.socket.flow);
     }
-    if filter::place(sk, &slot.socket.flow, slot.socket.netns, new == CLOSE) == Verdict::Drop {
+    // 6.1 and 6.12 tell of a child before they give it its own ends, and before they take
+    // the cookie away that it has copied from the listener. Its next transition comes at
+    // once, and both are known then.
+    let unfinished = begun == Some(How::Inherited) && slot.socket.flow.dport == 0;
+    if !unfinished
+        && filter::place(sk, &slot.socket.flow, slot.socket.netns, new == CLOSE) == Verdict::Drop
+    {
         slot.flags |= IGNORED;
         slot.pendings = 0;
         forget(sk, new);
@@ -117,7 +123,9 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
                 owner.how = How::Inherited as u8;
                 slot::own(slot, owner);
             }
-            slot.socket.id = 0;
+            if unfinished {
+                slot.socket.id = 0;
+            }
             slot = slot::park(sk, slot, Hook::SockState);
         }
         Some(how) => slot::own(slot, task::owner::<K>(how)),
@@ -138,12 +146,13 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         new: new as u8,
         zero: [0; 2],
     };
-    // The port of an active open is chosen after this; the connect hook tells it. The
-    // identity of a child is known at its next transition, which comes at once.
+    // The port of an active open is chosen after this; the connect hook tells it.
     let unbound = new == SYN_SENT && slot.socket.flow.sport == 0 && config::HAS_CONNECT() != 0;
-    let newborn = begun == Some(How::Inherited);
-    let verdict =
-        if unbound || newborn { Verdict::Undecided } else { filter::judge(sk, slot, new == CLOSE) };
+    let verdict = if unbound || unfinished {
+        Verdict::Undecided
+    } else {
+        filter::judge(sk, slot, new == CLOSE)
+    };
     let wanted = wanted(old, new);
     match verdict {
         Verdict::Keep => {
