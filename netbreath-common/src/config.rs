@@ -66,6 +66,7 @@ pub mod emit {
     pub const STATE: u32 = 1 << 0;
     pub const ACCEPT: u32 = 1 << 1;
     pub const SEED: u32 = 1 << 2;
+    /// Exec, fork and exit: names of owners are made from them.
     pub const PROCESS: u32 = 1 << 3;
     pub const OWNER: u32 = 1 << 4;
 }

@@ -8,22 +8,28 @@ pub enum Hook {
     Connect = 1,
     Accept = 2,
     Destroy = 3,
-    Process = 4,
+    Fork = 4,
     Seed = 5,
     Send = 6,
     Receive = 7,
+    Exec = 8,
+    Exit = 9,
+    Processes = 10,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 8] = [
+    pub const ALL: [Hook; 11] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
         Hook::Destroy,
-        Hook::Process,
+        Hook::Fork,
         Hook::Seed,
         Hook::Send,
         Hook::Receive,
+        Hook::Exec,
+        Hook::Exit,
+        Hook::Processes,
     ];
 
     /// The hook's name, as `doctor` and gaps print it.
@@ -33,10 +39,13 @@ impl Hook {
             Hook::Connect => "connect",
             Hook::Accept => "accept",
             Hook::Destroy => "destroy",
-            Hook::Process => "process",
+            Hook::Fork => "fork",
             Hook::Seed => "seed",
             Hook::Send => "send",
             Hook::Receive => "receive",
+            Hook::Exec => "exec",
+            Hook::Exit => "exit",
+            Hook::Processes => "processes",
         }
     }
 }

@@ -13,6 +13,8 @@ pub enum Kind {
     Fork = 5,
     Exit = 6,
     Owner = 7,
+    /// A process that existed when netbreath started.
+    Exists = 8,
 }
 
 impl Kind {
@@ -26,6 +28,7 @@ impl Kind {
             5 => Some(Kind::Fork),
             6 => Some(Kind::Exit),
             7 => Some(Kind::Owner),
+            8 => Some(Kind::Exists),
             _ => None,
         }
     }
@@ -100,7 +103,10 @@ pub struct Owner {
     pub comm: [u8; 16],
     /// [`How`] as a number.
     pub how: u8,
-    pub zero: [u8; 7],
+    pub zero: [u8; 3],
+    /// How often the process had become another program when `comm` was read: see
+    /// [`Process::exec`].
+    pub exec: u32,
 }
 
 /// The two ends of a connection.
@@ -200,11 +206,39 @@ pub struct Process {
     /// The parent's process id.
     pub parent: u32,
     pub uid: u32,
-    pub zero: u32,
+    /// A number that each execve() raises by one, and a child inherits.
+    pub exec: u32,
     pub start: u64,
+    /// When the parent started.
+    pub parent_start: u64,
     pub comm: [u8; 16],
-    /// The path given to execve(), NUL-terminated; all zero but in `Exec`.
-    pub file: [u8; 128],
+    /// 1 if the filter on process ids lets it through. The others are told too: they
+    /// can own the listener of one that does.
+    pub selected: u32,
+    pub zero: u32,
+}
+
+/// Bytes in [`Program::exe`] that may begin a name; a name is shorter, too.
+pub const EXE_HALF: usize = 256;
+
+/// Bytes of a command line that are kept.
+pub const ARGS: usize = 256;
+
+/// A process, with the program that it runs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    pub process: Process,
+    /// Bytes of `exe` that are filled; 0 where the process has no program.
+    pub exe_len: u16,
+    /// 1 if the names in `exe` reach up to the root.
+    pub whole: u16,
+    /// Length of the command line, which can be longer than `args`.
+    pub args_len: u32,
+    /// The names on the way to the program's file, each with its NUL, last one first.
+    pub exe: [u8; 2 * EXE_HALF],
+    /// The arguments, each with its NUL, program first.
+    pub args: [u8; ARGS],
 }
 
 /// Something to copy out of the ring.
@@ -233,7 +267,8 @@ records! {
     Accept: 192, &[Kind::Accept];
     Seed: 184, &[Kind::Seed];
     Handover: 216, &[Kind::Owner];
-    Process: 200, &[Kind::Exec, Kind::Fork, Kind::Exit];
+    Process: 88, &[Kind::Fork, Kind::Exit];
+    Program: 864, &[Kind::Exec, Kind::Exists];
 }
 
 const _: () = assert!(size_of::<Header>() == 32);

@@ -103,12 +103,8 @@ pub fn selects(owner: &Owner) -> bool {
     if owner.pid == 0 {
         return false;
     }
-    if config::filters(filter::PID) {
-        match unsafe { PIDS.get(owner.pid) } {
-            // A process that came by a pid of one asked for has another start.
-            Some(start) if *start == 0 || *start == owner.start => {}
-            _ => return false,
-        }
+    if !selects_pid(owner) {
+        return false;
     }
     if config::filters(filter::COMM) && unsafe { COMMS.get(owner.comm) }.is_none() {
         return false;
@@ -117,6 +113,20 @@ pub fn selects(owner: &Owner) -> bool {
         return false;
     }
     true
+}
+
+/// Whether the filter on process ids lets a process through. The others can change
+/// during its life, so they say nothing of it.
+#[inline(always)]
+pub fn selects_pid(owner: &Owner) -> bool {
+    if !config::filters(filter::PID) {
+        return true;
+    }
+    match unsafe { PIDS.get(owner.pid) } {
+        // A process that came by a pid of one asked for has another start.
+        Some(start) => *start == 0 || *start == owner.start,
+        None => false,
+    }
 }
 
 /// 4 also for an IPv4 peer of an IPv6 socket.

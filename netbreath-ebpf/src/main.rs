@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 // The BPF target is no tier-1 target: atomics on map memory have no stable form.
-#![feature(core_intrinsics)]
+#![feature(core_intrinsics, asm_experimental_arch)]
 #![allow(internal_features)]
 
 mod config;
@@ -11,6 +11,7 @@ mod emit;
 mod filter;
 mod hook;
 mod kernel;
+mod program;
 mod slot;
 mod sock;
 mod task;

@@ -91,7 +91,8 @@ static SLOTS: ClonedStorage = ClonedStorage {
 #[map]
 static SLOTS_BY_ADDR: HashMap<u64, Slot> = HashMap::with_max_entries(262_144, BPF_F_NO_PREALLOC);
 
-const NOBODY: Owner = Owner { pid: 0, uid: 0, start: 0, comm: [0; 16], how: 0, zero: [0; 7] };
+const NOBODY: Owner =
+    Owner { pid: 0, uid: 0, start: 0, comm: [0; 16], how: 0, zero: [0; 3], exec: 0 };
 
 /// In read-only data, to make a slot in the map without one on the stack.
 static EMPTY: Slot = Slot {

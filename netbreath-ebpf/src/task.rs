@@ -65,6 +65,31 @@ pub fn owner_of<K: Kernel>(task: K, how: How) -> Owner {
     owner
 }
 
+/// Id and start of the process that the task's process is a child of.
+#[inline(always)]
+pub fn parent<K: Kernel>(task: K) -> (u32, u64) {
+    // A thread of it may be the one that forked.
+    let leader =
+        task.follow(config::TASK_PARENT()).and_then(|parent| parent.follow(config::TASK_LEADER()));
+    let Some(leader) = leader else {
+        return (0, 0);
+    };
+    (leader.load(config::TASK_TGID()).unwrap_or(0), leader.load(config::TASK_START()).unwrap_or(0))
+}
+
+/// Whether the task is its process's first thread.
+#[inline(always)]
+pub fn is_leader<K: Kernel>(task: K) -> bool {
+    task.load::<u32>(config::TASK_PID()) == task.load::<u32>(config::TASK_TGID())
+}
+
+/// Whether all threads of the task's process have ended, or are about to.
+#[inline(always)]
+pub fn is_last<K: Kernel>(task: K) -> bool {
+    task.follow(config::TASK_SIGNAL()).and_then(|signal| signal.load::<u32>(config::SIGNAL_LIVE()))
+        == Some(0)
+}
+
 /// Name and start of a task's process: those of its leader, since a thread may have
 /// a name of its own.
 #[inline(always)]
@@ -76,7 +101,8 @@ fn describe<K: Kernel>(task: K, how: How) -> Owner {
         start: leader.load(config::TASK_START()).unwrap_or(0),
         comm: comm(leader),
         how: how as u8,
-        zero: [0; 7],
+        zero: [0; 3],
+        exec: leader.load::<u64>(config::TASK_EXEC_ID()).unwrap_or(0) as u32,
     }
 }
 

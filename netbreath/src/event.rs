@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use netbreath_common::tcp::TcpState;
 
+use crate::container;
+
 mod json;
 mod wire;
 pub use json::write as write_json;
@@ -35,6 +37,12 @@ pub enum Body {
     Accept(Accept),
     /// Another process than the owner used the socket, and owns it now.
     Owner(Handover),
+    /// A process became another program.
+    Exec(Process),
+    /// A process began, as a copy of its parent.
+    Fork(Process),
+    /// A process ended, with all its threads; its sockets are closed after this.
+    Exit(Process),
     /// Boot time zero is this wall-clock time, in nanoseconds since the epoch.
     Clock { boot: i64 },
     /// Something could not be seen, or was lost.
@@ -49,6 +57,9 @@ impl Body {
             Body::State(_) => "state",
             Body::Accept(_) => "accept",
             Body::Owner(_) => "owner",
+            Body::Exec(_) => "exec",
+            Body::Fork(_) => "fork",
+            Body::Exit(_) => "exit",
             Body::Clock { .. } => "clock",
             Body::Gap(_) => "gap",
         }
@@ -61,7 +72,22 @@ impl Body {
             | Body::State(State { socket, .. })
             | Body::Accept(Accept { socket, .. })
             | Body::Owner(Handover { socket, .. }) => Some(socket),
-            Body::Clock { .. } | Body::Gap(_) => None,
+            Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => {
+                None
+            }
+        }
+    }
+
+    /// The process that the event is about, if it is about no socket.
+    pub const fn process(&self) -> Option<&Process> {
+        match self {
+            Body::Exec(process) | Body::Fork(process) | Body::Exit(process) => Some(process),
+            Body::Seed(_)
+            | Body::State(_)
+            | Body::Accept(_)
+            | Body::Owner(_)
+            | Body::Clock { .. }
+            | Body::Gap(_) => None,
         }
     }
 }
@@ -103,6 +129,25 @@ pub struct Handover {
     pub socket: Socket,
     /// Who owned it before, if known.
     pub from: Option<Owner>,
+}
+
+/// A process at the time of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Process {
+    /// Process id in the initial pid namespace.
+    pub pid: u32,
+    /// The process that it is a child of.
+    pub parent: u32,
+    pub comm: Comm,
+    /// Path of its program, where known.
+    pub exe: Option<Arc<str>>,
+    /// Its arguments, joined by spaces; long ones end in `…`. Unknown of a process
+    /// that became its program before the source started.
+    pub cmdline: Option<Arc<str>>,
+    pub uid: u32,
+    /// When it started, in nanoseconds since boot: with the pid, this names one
+    /// process for good.
+    pub start: u64,
 }
 
 /// A hook, a record or a look-up that is missing: what, why, and how to mend it.
@@ -148,10 +193,54 @@ pub struct Socket {
     pub opened_by: Option<Owner>,
     /// Inode number of its network namespace.
     pub netns: Option<u32>,
-    /// Path of its cgroup in the unified hierarchy.
-    pub cgroup: Option<Arc<str>>,
+    /// Its cgroup in the unified hierarchy.
+    pub cgroup: Option<Cgroup>,
     /// Its first transition was seen; else it was joined late.
     pub born: bool,
+}
+
+/// A cgroup, by its path in the unified hierarchy, and what the path tells. Clones
+/// share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cgroup(Arc<CgroupParts>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct CgroupParts {
+    path: Box<str>,
+    container: Option<Box<str>>,
+    pod: Option<Box<str>>,
+}
+
+impl Cgroup {
+    /// Id of the container that the path is of: 64 hexadecimal digits.
+    pub fn container(&self) -> Option<&str> {
+        self.0.container.as_deref()
+    }
+
+    /// Uid of the Kubernetes pod that the path is of.
+    pub fn pod(&self) -> Option<&str> {
+        self.0.pod.as_deref()
+    }
+}
+
+impl From<&str> for Cgroup {
+    fn from(path: &str) -> Cgroup {
+        let container::Place { container, pod } = container::place(path);
+        Cgroup(Arc::new(CgroupParts {
+            path: path.into(),
+            container: container.map(Into::into),
+            pod: pod.map(Into::into),
+        }))
+    }
+}
+
+impl std::ops::Deref for Cgroup {
+    type Target = str;
+
+    /// The path.
+    fn deref(&self) -> &str {
+        &self.0.path
+    }
 }
 
 /// Transport protocol of a socket.

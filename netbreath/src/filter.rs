@@ -42,9 +42,10 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether events of this kind are asked for.
+    /// Whether events of this kind are asked for: those of sockets are unless others
+    /// are named, those of processes only by name.
     pub fn wants(&self, kind: EventKind) -> bool {
-        self.events.is_empty() || self.events.contains(&kind)
+        self.events.contains(&kind) || self.events.is_empty() && !kind.is_of_process()
     }
 }
 
@@ -77,4 +78,30 @@ pub enum EventKind {
     Accept,
     /// Changes of hands: another process uses the connection.
     Owner,
+    /// Processes that become another program; only if named here.
+    Exec,
+    /// Processes that begin; only if named here.
+    Fork,
+    /// Processes that end; only if named here.
+    Exit,
+}
+
+impl EventKind {
+    /// The name, as in `"event": …` and `--event`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            EventKind::Seed => "seed",
+            EventKind::State => "state",
+            EventKind::Accept => "accept",
+            EventKind::Owner => "owner",
+            EventKind::Exec => "exec",
+            EventKind::Fork => "fork",
+            EventKind::Exit => "exit",
+        }
+    }
+
+    /// Whether such an event is about a process and no socket.
+    pub const fn is_of_process(&self) -> bool {
+        matches!(self, EventKind::Exec | EventKind::Fork | EventKind::Exit)
+    }
 }

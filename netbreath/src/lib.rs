@@ -11,6 +11,7 @@
 
 pub mod cli;
 pub mod command;
+pub mod container;
 pub mod doctor;
 pub mod event;
 pub mod filter;

@@ -52,6 +52,8 @@ pub struct Output {
     pub names: bool,
     /// Sockets that existed at the start are rows too.
     pub seeds: bool,
+    /// Processes that begin, become other programs and end are rows too.
+    pub processes: bool,
 }
 
 /// Why a trace makes no sense.
@@ -207,8 +209,7 @@ fn filter(args: &TraceArgs, host: &impl Host) -> Result<Filter, Error> {
         && !args.event.contains(&EventKind::State)
         && let Some(event) = args.event.iter().find(other)
     {
-        let event = if *event == EventKind::Seed { "seed" } else { "accept" };
-        return Err(Error::StateAndEvent { event });
+        return Err(Error::StateAndEvent { event: event.name() });
     }
     if args.comm.iter().any(String::is_empty) {
         return Err(Error::EmptyComm);
@@ -524,6 +525,7 @@ fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
         },
         names: !args.numeric,
         seeds: args.event.contains(&EventKind::Seed),
+        processes: args.event.iter().any(EventKind::is_of_process),
     })
 }
 

@@ -45,6 +45,7 @@ pub enum Error {
 pub struct Lines {
     shape: Shape,
     seeds: bool,
+    processes: bool,
 }
 
 enum Shape {
@@ -71,7 +72,7 @@ impl Lines {
                 )))
             }
         };
-        Lines { shape, seeds: output.seeds }
+        Lines { shape, seeds: output.seeds, processes: output.processes }
     }
 
     pub fn begin(&mut self, out: &mut Vec<u8>) {
@@ -86,6 +87,7 @@ impl Lines {
         let counts = match event.body {
             Body::State(_) | Body::Accept(_) | Body::Owner(_) => true,
             Body::Seed(_) => self.seeds,
+            Body::Exec(_) | Body::Fork(_) | Body::Exit(_) => self.processes,
             Body::Clock { .. } | Body::Gap(_) => false,
         };
         match &mut self.shape {

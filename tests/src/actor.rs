@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::FromRawFd;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use anyhow::{Context, Result, bail};
@@ -16,8 +17,11 @@ use crate::ledger::{Entry, Role};
 use crate::socket::{self, Failed};
 use crate::step::{Answer, Call, Family, Lane, MAIN, Order, Proto, Said, Step};
 
-/// The argument that makes the test binary an actor: `--actor NAME CPU`.
+/// The argument that makes the test binary an actor: `--actor NAME CPU [AGAIN]`.
 pub const ARGUMENT: &str = "--actor";
+
+/// The further argument of an actor that another one became: it must say so.
+const AGAIN: &str = "again";
 
 /// Runs as an actor, if the arguments say so; returns whether they did.
 pub fn run_if_asked() -> Result<bool> {
@@ -32,6 +36,9 @@ pub fn run_if_asked() -> Result<bool> {
     let cpu = cpu.parse().context("number of a CPU")?;
     if let Err(failed) = socket::pin(cpu) {
         bail!("cannot pin to CPU {cpu}: {failed:?}");
+    }
+    if args.next().as_deref() == Some(AGAIN) {
+        say(MAIN, Said::Started { id: std::process::id() })?;
     }
     Process { lanes: HashMap::new() }.run(BufReader::new(std::io::stdin()))?;
     Ok(true)
@@ -168,6 +175,13 @@ fn perform(lane: Lane, step: Step) -> Result<Said, Failed> {
         Step::Deaf { fd, on } => socket::deaf(fd, on).map(done),
         Step::UserTimeout { fd, ms } => socket::user_timeout(fd, ms).map(done),
         Step::Fetch { pid, fd } => Ok(Said::Fetched { fd: socket::fetch(pid, fd)? }),
+        Step::Exec { program, name } => {
+            // Still pinned, so the CPU is the same whatever it is called.
+            let cpu = socket::cpus()?.first().copied().unwrap_or(0).to_string();
+            let mut command = std::process::Command::new(program);
+            let error = command.args([ARGUMENT, &name, &cpu, AGAIN]).exec();
+            Err(Failed { call: "execve", errno: error.raw_os_error().unwrap_or(0) })
+        }
         Step::User { uid } => socket::become_user(uid).map(done),
         Step::Serve { fd, call, count } => serve(lane, fd, call, count).map(done),
         Step::Burst { port, net, count } => burst(lane, port, net, count).map(done),

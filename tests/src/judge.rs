@@ -25,7 +25,6 @@ pub struct Claim {
     pub pids: Vec<u32>,
     pub comm: Option<String>,
     pub uid: Option<u32>,
-    /// Compared only with an owner that has one.
     pub exe: Option<String>,
 }
 
@@ -45,10 +44,8 @@ impl Claim {
         if uid.is_some_and(|uid| uid != owner.uid) {
             return Some(format!("uid {}, not {uid:?}", owner.uid));
         }
-        if let (Some(want), Some(exe)) = (exe, &owner.exe)
-            && want != exe
-        {
-            return Some(format!("exe {exe:?}, not {want:?}"));
+        if exe.is_some() && *exe != owner.exe {
+            return Some(format!("exe {:?}, not {exe:?}", owner.exe));
         }
         None
     }
@@ -62,6 +59,32 @@ pub struct Acceptance {
     /// Right before and right after the call.
     pub before: i64,
     pub after: i64,
+}
+
+/// A process became another program while it owned a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// Right before the call and when the new program ran.
+    pub before: i64,
+    pub after: i64,
+    pub comm: String,
+    pub exe: String,
+}
+
+impl Renamed {
+    /// For a socket that the call itself closes, when the new program is in place.
+    pub fn at_once(&self) -> Renamed {
+        Renamed { after: self.before, ..self.clone() }
+    }
+}
+
+/// A process of which the tracer was asked to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessLife {
+    pub pid: u32,
+    pub parent: u32,
+    /// Name of each event, with the comm and the exe that it must tell.
+    pub path: Vec<(&'static str, String, String)>,
 }
 
 /// A socket that existed before the tracer: its state, and each (pid, descriptor)
@@ -95,6 +118,7 @@ pub struct Life {
     /// The owner, until the connection is accepted if it ever is.
     pub owner: Claim,
     pub accepted: Option<Acceptance>,
+    pub renamed: Option<Renamed>,
     pub seeded: Option<Seeded>,
     /// When the first transition happened: right before and right after the call.
     pub start: Option<(i64, i64)>,
@@ -127,6 +151,7 @@ pub enum Kind {
     Fact,
     Accept,
     Seed,
+    Process,
     /// The tracer says itself that events are missing.
     Lost,
     /// Events of a socket that the scenario does not know.
@@ -170,6 +195,14 @@ impl Verdict {
         self.checks += 1;
         if !right {
             self.faults.push(Fault { kind, text: text() });
+        }
+    }
+
+    /// So many checks there must have been at least.
+    pub fn demand(&mut self, minimum: u64) {
+        if self.checks < minimum {
+            let text = format!("{} checks, but there must be {minimum}", self.checks);
+            self.faults.push(Fault { kind: Kind::Minimum, text });
         }
     }
 
@@ -261,11 +294,40 @@ pub fn judge(events: &[Event], lives: &[Life], scope: Scope, minimum: u64) -> Ve
         let gaps = lost.iter().map(|gap| format!("{:?} {:?} {:?}", gap.count, gap.what, gap.why));
         gaps.collect::<Vec<_>>().join("; ")
     });
-    if verdict.checks < minimum {
-        let text = format!("{} checks, but there must be {minimum}", verdict.checks);
-        verdict.faults.push(Fault { kind: Kind::Minimum, text });
-    }
+    verdict.demand(minimum);
     verdict
+}
+
+/// Judges what was told of processes: of these all that is expected, and, with
+/// `alone`, of no other.
+pub fn judge_processes(
+    verdict: &mut Verdict,
+    events: &[Event],
+    lives: &[ProcessLife],
+    alone: bool,
+) {
+    let told = |event: &&Event| ["exec", "fork", "exit"].contains(&event.event.as_str());
+    for ProcessLife { pid, parent, path } in lives {
+        let of_life = || events.iter().filter(told).filter(|event| event.pid == Some(*pid));
+        let seen: Vec<_> = of_life()
+            .map(|event| (&*event.event, event.comm.as_deref(), event.exe.as_deref()))
+            .collect();
+        let want: Vec<_> =
+            path.iter().map(|(name, comm, exe)| (*name, Some(&**comm), Some(&**exe))).collect();
+        verdict.check(seen == want, Kind::Process, || format!("{pid}: {seen:?}, not {want:?}"));
+        let parents: Vec<_> = of_life().map(|event| event.parent).collect();
+        verdict.check(parents.iter().all(|said| *said == Some(*parent)), Kind::Process, || {
+            format!("{pid}: parents {parents:?}, not {parent}")
+        });
+        // What it runs, it was called with; only what was seen to start has arguments.
+        let bare = of_life().filter(|event| event.is("exec") && event.cmdline.is_none()).count();
+        verdict.check(bare == 0, Kind::Process, || format!("{pid}: {bare} without arguments"));
+    }
+    let known = |event: &&Event| lives.iter().any(|life| Some(life.pid) == event.pid);
+    let others = events.iter().filter(told).filter(|event| !known(event)).count();
+    verdict.check(!alone || others == 0, Kind::Process, || {
+        format!("{others} events of processes that were not asked for")
+    });
 }
 
 /// The ids under which the tracer reports a life: one, or none if it is silent.
@@ -342,6 +404,20 @@ fn one(
         let claim = match &life.accepted {
             Some(acceptance) if accepted => &acceptance.claim,
             _ => &life.owner,
+        };
+        let claim = match &life.renamed {
+            Some(renamed) if events[i].at > renamed.after => &Claim {
+                comm: Some(renamed.comm.clone()),
+                exe: Some(renamed.exe.clone()),
+                ..claim.clone()
+            },
+            Some(renamed) if events[i].at > renamed.before => {
+                verdict.check(false, Kind::Time, || {
+                    format!("{name}: {} while the owner changed", events[i].transition())
+                });
+                continue;
+            }
+            _ => claim,
         };
         verdict.owner(claim, &events[i], || format!("{name}: {}", events[i].transition()));
     }
@@ -485,6 +561,7 @@ mod tests {
             any_address: false,
             owner,
             accepted: None,
+            renamed: None,
             seeded: None,
             start: None,
         }

@@ -4,13 +4,15 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::judge::{
-    ANY, Acceptance, Claim, Fault, Kind as FaultKind, Life, Scope, Seeded, Verdict, judge,
+    ANY, Acceptance, Claim, Fault, Kind as FaultKind, Life, ProcessLife, Renamed, Scope, Seeded,
+    Verdict, judge, judge_processes,
 };
 use crate::ledger::{Entry, Ledger, Role};
 use crate::netns::Netns;
@@ -40,6 +42,19 @@ pub struct Stage {
     strangers: bool,
     cpus: Vec<usize>,
     exe: Option<String>,
+    processes: Vec<ProcessLife>,
+    /// The tracer must tell of no other process.
+    alone: bool,
+    folders: Vec<Folder>,
+}
+
+/// A folder that goes with its scenario.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// A connection between two processes on different CPUs.
@@ -73,6 +88,9 @@ impl Stage {
             strangers: false,
             cpus,
             exe,
+            processes: Vec::new(),
+            alone: false,
+            folders: Vec::new(),
         })
     }
 
@@ -209,10 +227,77 @@ impl Stage {
             any_address: false,
             owner,
             accepted,
+            renamed: None,
             seeded,
             start,
         });
         Ok(())
+    }
+
+    /// The actors' program under another name: another program, to the kernel.
+    pub fn program(&mut self, name: &str) -> Result<PathBuf> {
+        let folder = std::env::temp_dir().join(format!(
+            "netbreath-program-{}-{}",
+            std::process::id(),
+            self.netns.inode()
+        ));
+        std::fs::create_dir_all(&folder).context("make a folder for a program")?;
+        let program = folder.join(name);
+        self.folders.push(Folder(folder));
+        let own = std::env::current_exe().context("path of the actors' program")?;
+        // A copy while another test forks could be busy when it is to run.
+        std::fs::hard_link(&own, &program)
+            .or_else(|_| std::fs::copy(&own, &program).map(drop))
+            .context("link the actors' program")?;
+        Ok(program)
+    }
+
+    /// Makes `task` another program. What its sockets do later is that program's.
+    pub fn exec(&self, task: &Task, program: &Path) -> Result<Renamed> {
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let before = socket::now();
+        task.exec(program, &name)?;
+        let exe = program.to_string_lossy().into_owned();
+        Ok(Renamed { before, after: socket::now(), comm: name, exe })
+    }
+
+    /// As `expect`, for a socket whose owner becomes another program meanwhile.
+    pub fn expect_renamed(&mut self, entry: &Entry, path: &str, renamed: &Renamed) -> Result<()> {
+        self.expect(entry, path)?;
+        if let Some(life) = self.lives.last_mut() {
+            life.renamed = Some(renamed.clone());
+        }
+        Ok(())
+    }
+
+    /// As `expect`, for a socket of a process that was another program from the start.
+    pub fn expect_program(&mut self, entry: &Entry, path: &str, program: &Path) -> Result<()> {
+        self.expect(entry, path)?;
+        if let Some(life) = self.lives.last_mut() {
+            life.owner.exe = Some(program.to_string_lossy().into_owned());
+        }
+        Ok(())
+    }
+
+    /// Expects events of a process: the name of each, with comm and exe; no exe
+    /// stands for the actors' own.
+    pub fn expect_process(
+        &mut self,
+        pid: u32,
+        parent: u32,
+        path: &[(&'static str, &str, Option<&Path>)],
+    ) {
+        let own = self.exe.clone().unwrap_or_default();
+        let path = path.iter().map(|(name, comm, exe)| {
+            let exe = exe.map_or(own.clone(), |exe| exe.to_string_lossy().into_owned());
+            (*name, (*comm).to_owned(), exe)
+        });
+        self.processes.push(ProcessLife { pid, parent, path: path.collect() });
+    }
+
+    /// Expects not a word about any other process.
+    pub fn expect_no_other_process(&mut self) {
+        self.alone = true;
     }
 
     /// Expects the other end of a client's connection, which nobody accepts.
@@ -230,6 +315,7 @@ impl Stage {
             any_address: false,
             owner: self.inherited(Some(listener.socket))?,
             accepted: None,
+            renamed: None,
             seeded: None,
             start: None,
         });
@@ -287,7 +373,11 @@ impl Stage {
             Kind::Bpftrace => Scope::Transitions,
         };
         let minimum = if scope == Scope::All { minimum } else { 1 };
-        let mut verdict = judge(&recording.events, &self.lives, scope, minimum);
+        let mut verdict = judge(&recording.events, &self.lives, scope, 0);
+        if scope == Scope::All {
+            judge_processes(&mut verdict, &recording.events, &self.processes, self.alone);
+        }
+        verdict.demand(minimum);
         let admits = recording.events.iter().any(|event| event.is("gap") && event.count > Some(0));
         if recording.misses > 0 && !admits {
             let text =

@@ -115,6 +115,11 @@ pub enum Step {
         lane: Lane,
         name: String,
     },
+    /// Becomes another program, which is an actor of this name and takes further steps.
+    Exec {
+        program: String,
+        name: String,
+    },
     /// Takes a copy of another process's descriptor.
     Fetch {
         pid: u32,

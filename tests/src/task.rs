@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -231,6 +232,15 @@ impl Task {
         }
     }
 
+    /// Becomes another program; returns when that one takes steps.
+    pub fn exec(&self, program: &Path, name: &str) -> Result<()> {
+        let program = program.to_string_lossy().into_owned();
+        match self.ask(Step::Exec { program, name: name.to_owned() })? {
+            Said::Started { .. } => Ok(()),
+            other => bail!("asked for another program, {} said {other:?}", self.name()),
+        }
+    }
+
     pub fn become_user(&self, uid: u32) -> Result<()> {
         self.done(Step::User { uid })
     }
@@ -265,6 +275,22 @@ impl Task {
         process.child.kill().context("kill an actor")?;
         process.child.wait().context("wait for an actor that was killed")?;
         Ok(())
+    }
+
+    /// Waits until the process or worker has ended, whether it was waited for or not.
+    pub fn gone(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id));
+            match stat.as_deref().map(|stat| stat.rsplit_once(')')) {
+                Ok(Some((_, rest))) if !rest.starts_with(" Z") => {}
+                _ => return Ok(()),
+            }
+            if Instant::now() > deadline {
+                bail!("{} still runs after {PATIENCE:?}", self.name());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Ends the process in order.

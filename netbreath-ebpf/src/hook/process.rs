@@ -1,18 +1,31 @@
-//! Processes that are forked by those that the filter follows are followed too.
+//! Processes begin, become other programs and end. Names of owners are made from
+//! this, and children of those that the filter follows are followed too.
 //!
-//! Attach points, best first: the tracepoint `sched_process_fork(struct task_struct
-//! *parent, struct task_struct *child)` by BTF, or raw.
+//! Attach points, best first, by BTF or raw: the tracepoints
+//! `sched_process_fork(struct task_struct *parent, struct task_struct *child)`,
+//! `sched_process_exec(struct task_struct *p, …)`, which comes when the new program
+//! is in place, and `sched_process_exit(struct task_struct *p, …)`, which comes for
+//! each thread, before its files are closed. What existed before comes from the
+//! iterator `task(struct bpf_iter_meta *meta, struct task_struct *task)`.
 
 use aya_ebpf::bindings::BPF_ANY;
-use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint};
+use aya_ebpf::helpers::generated::bpf_seq_write;
+use aya_ebpf::macros::{btf_tracepoint, map, raw_tracepoint};
+use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
 use core::ffi::c_void;
+use netbreath_common::config::{emit as kinds, filter as filters};
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::Miss;
+use netbreath_common::record::{Header, How, Kind, Owner, Process, Program};
 
-use crate::filter::PIDS;
+use crate::filter::{self, PIDS};
 use crate::kernel::{Kernel, Typed, Untyped};
-use crate::{config, emit};
+use crate::{config, emit, program, task};
+
+/// Where the iterator puts a record together: it has no room on the stack.
+#[map]
+static SCRATCH: PerCpuArray<Program> = PerCpuArray::with_max_entries(1, 0);
 
 #[btf_tracepoint(function = "sched_process_fork")]
 fn nb_fork_btf(ctx: BtfTracePointContext) -> i32 {
@@ -27,16 +40,141 @@ fn nb_fork_raw(ctx: RawTracePointContext) -> i32 {
     0
 }
 
+#[btf_tracepoint(function = "sched_process_exec")]
+fn nb_exec_btf(ctx: BtfTracePointContext) -> i32 {
+    exec(Typed::new(ctx.arg(0)));
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+fn nb_exec_raw(ctx: RawTracePointContext) -> i32 {
+    let task: *const c_void = ctx.arg(0);
+    exec(Untyped::new(task));
+    0
+}
+
+#[btf_tracepoint(function = "sched_process_exit")]
+fn nb_exit_btf(ctx: BtfTracePointContext) -> i32 {
+    exit(Typed::new(ctx.arg(0)));
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+fn nb_exit_raw(ctx: RawTracePointContext) -> i32 {
+    let task: *const c_void = ctx.arg(0);
+    exit(Untyped::new(task));
+    0
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task")]
+fn nb_processes(ctx: *mut c_void) -> i32 {
+    let ctx: *const *const c_void = ctx.cast_const().cast();
+    // struct bpf_iter__task: each member takes eight bytes.
+    let (meta, task) = unsafe { (*ctx, *ctx.add(1)) };
+    if !task.is_null() {
+        exists(Typed::new(meta), Typed::new(task));
+    }
+    0
+}
+
 #[inline(always)]
 fn fork<K: Kernel>(parent: K, child: K) {
     let parent_pid: u32 = parent.load(config::TASK_TGID()).unwrap_or(0);
-    let child_pid: u32 = child.load(config::TASK_TGID()).unwrap_or(0);
+    let owner = task::owner_of(child, How::Unknown);
     // A new thread has its process's pid.
-    if parent_pid == child_pid || unsafe { PIDS.get(parent_pid) }.is_none() {
+    if parent_pid == owner.pid {
         return;
     }
-    let start: u64 = child.load(config::TASK_START()).unwrap_or(0);
-    if PIDS.insert(child_pid, start, BPF_ANY.into()).is_err() {
-        emit::missed(Hook::Process, Miss::NoSlot);
+    if config::filters(filters::FOLLOW)
+        && unsafe { PIDS.get(parent_pid) }.is_some()
+        && PIDS.insert(owner.pid, owner.start, BPF_ANY.into()).is_err()
+    {
+        emit::missed(Hook::Fork, Miss::NoSlot);
+    }
+    send(Hook::Fork, Kind::Fork, &owner, task::parent(child));
+}
+
+#[inline(always)]
+fn exec<K: Kernel>(task: K) {
+    if !config::emits(kinds::PROCESS) {
+        return;
+    }
+    let owner = task::owner_of(task, How::Unknown);
+    let parent = task::parent(task);
+    let task = Untyped::new(task.ptr());
+    emit::record::<Program>(Hook::Exec, Kind::Exec, emit::now(), |record| {
+        let record = record.as_mut_ptr();
+        write(unsafe { &raw mut (*record).process }, &owner, parent);
+        program::write_exe(task, record);
+        program::write_args(task, record);
+    });
+}
+
+#[inline(always)]
+fn exit<K: Kernel>(task: K) {
+    // Two threads that end at once are both the last; the reader notices.
+    if task::is_last(task) {
+        let owner = task::owner_of(task, How::Unknown);
+        send(Hook::Exit, Kind::Exit, &owner, task::parent(task));
+    }
+}
+
+#[inline(always)]
+fn exists(meta: Typed, task: Typed) {
+    if !config::emits(kinds::PROCESS) || !task::is_leader(task) {
+        return;
+    }
+    let owner = task::owner_of(task, How::Unknown);
+    let Some(record) = SCRATCH.get_ptr_mut(0) else {
+        return;
+    };
+    write(unsafe { &raw mut (*record).process }, &owner, task::parent(task));
+    unsafe {
+        (&raw mut (*record).process.header).write(Header {
+            kind: Kind::Exists as u16,
+            len: size_of::<Program>() as u16,
+            cpu: 0,
+            at: emit::now(),
+            seq: 0,
+            lost: 0,
+            missed: 0,
+        });
+        // Another process's memory cannot be read here.
+        (&raw mut (*record).args_len).write(0);
+    }
+    program::write_exe(Untyped::new(task.ptr()), record);
+    // struct bpf_iter_meta begins with the file to write to.
+    if let Some(seq) = meta.follow(0) {
+        let len = size_of::<Program>() as u32;
+        // If there is no room, the kernel takes back what was written and comes again
+        // with this task at the reader's next read.
+        unsafe { bpf_seq_write(seq.ptr().cast_mut().cast(), record.cast(), len) };
+    }
+}
+
+#[inline(always)]
+fn send(hook: Hook, kind: Kind, owner: &Owner, parent: (u32, u64)) {
+    if !config::emits(kinds::PROCESS) {
+        return;
+    }
+    emit::record::<Process>(hook, kind, emit::now(), |record| {
+        write(record.as_mut_ptr(), owner, parent);
+    });
+}
+
+/// Writes all but the header.
+#[inline(always)]
+fn write(process: *mut Process, owner: &Owner, parent: (u32, u64)) {
+    unsafe {
+        (&raw mut (*process).pid).write(owner.pid);
+        (&raw mut (*process).parent).write(parent.0);
+        (&raw mut (*process).uid).write(owner.uid);
+        (&raw mut (*process).exec).write(owner.exec);
+        (&raw mut (*process).start).write(owner.start);
+        (&raw mut (*process).parent_start).write(parent.1);
+        (&raw mut (*process).comm).write(owner.comm);
+        (&raw mut (*process).selected).write(filter::selects_pid(owner).into());
+        (&raw mut (*process).zero).write(0);
     }
 }

@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use super::{Body, Comm, Endpoint, Event, Gap, Owner, Socket};
+use super::{Body, Cgroup, Comm, Endpoint, Event, Gap, Owner, Process, Socket};
 
 /// Appends the line of `event`, without a newline; `boot` is the wall-clock time of
 /// boot, in nanoseconds since the epoch. The keys stand in the order of the
@@ -31,6 +31,9 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
         Body::Accept(accept) => {
             field(",\"queued_ns\":", accept.queued, out);
             field(",\"fd\":", accept.fd, out);
+        }
+        Body::Exec(process) | Body::Fork(process) | Body::Exit(process) => {
+            put_process(process, boot, out);
         }
         Body::Owner(handover) => {
             out.extend_from_slice(b",\"from\":");
@@ -70,6 +73,13 @@ fn holder(socket: &Socket, out: &mut Vec<u8>) {
     field(",\"netns\":", socket.netns, out);
     out.extend_from_slice(b",\"cgroup\":");
     text(socket.cgroup.as_deref(), out);
+    // Absent, not null: most sockets are in no container.
+    if let Some(container) = socket.cgroup.as_ref().and_then(Cgroup::container) {
+        word(",\"container\":", container, out);
+    }
+    if let Some(pod) = socket.cgroup.as_ref().and_then(Cgroup::pod) {
+        word(",\"pod\":", pod, out);
+    }
     out.extend_from_slice(if socket.born { b",\"born\":true" } else { b",\"born\":false" });
 }
 
@@ -86,6 +96,21 @@ fn owner(owner: Option<&Owner>, out: &mut Vec<u8>) {
     field(",\"uid\":", Some(*uid), out);
     word(",\"how\":", how.name(), out);
     out.push(b'}');
+}
+
+fn put_process(process: &Process, boot: i64, out: &mut Vec<u8>) {
+    let Process { pid, parent, comm, exe, cmdline, uid, start } = process;
+    field(",\"pid\":", Some(*pid), out);
+    field(",\"parent\":", Some(*parent), out);
+    out.extend_from_slice(b",\"comm\":");
+    name(comm, out);
+    out.extend_from_slice(b",\"exe\":");
+    text(exe.as_deref(), out);
+    out.extend_from_slice(b",\"cmdline\":");
+    text(cmdline.as_deref(), out);
+    field(",\"uid\":", Some(*uid), out);
+    // Wall-clock time, as `at`.
+    field(",\"start\":", Some(boot.saturating_add_unsigned(*start)), out);
 }
 
 fn put_gap(gap: &Gap, out: &mut Vec<u8>) {

@@ -10,8 +10,8 @@ use netbreath_common::tcp::TcpState;
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    Accept, Body, Comm, Endpoint, Event, Family, Flow, Gap, Handover, How, Owner, Proto, Seed,
-    Socket, SocketId, State, Via,
+    Accept, Body, Cgroup, Comm, Endpoint, Event, Family, Flow, Gap, Handover, How, Owner, Process,
+    Proto, Seed, Socket, SocketId, State, Via,
 };
 
 /// An [`Event`] as it stands on a line of JSON.
@@ -45,6 +45,14 @@ pub struct Line {
     #[serde(default, deserialize_with = "nullable")]
     cgroup: Option<Option<Arc<str>>>,
     born: Option<bool>,
+    pid: Option<u32>,
+    parent: Option<u32>,
+    comm: Option<Comm>,
+    exe: Option<Arc<str>>,
+    cmdline: Option<Arc<str>>,
+    uid: Option<u32>,
+    /// Wall-clock time, nanoseconds since the epoch.
+    start: Option<i64>,
     /// `clock`: wall-clock time of boot, nanoseconds since the epoch.
     boot: Option<i64>,
     hook: Option<String>,
@@ -69,7 +77,8 @@ impl Line {
     pub fn event(self, boot: i64) -> Result<Event, WireError> {
         let event = self.event.name();
         let need = |key| WireError::MissingKey { event, key };
-        let at = u64::try_from(self.at.saturating_sub(boot)).unwrap_or(0);
+        let since_boot = |wall: i64| u64::try_from(wall.saturating_sub(boot)).unwrap_or(0);
+        let at = since_boot(self.at);
         let via = self.via;
         let body = match self.event {
             Named::Clock => Body::Clock { boot: self.boot.ok_or(need("boot"))? },
@@ -80,6 +89,22 @@ impl Line {
                 hook: self.hook,
                 count: self.count.unwrap_or(0),
             }),
+            Named::Exec | Named::Fork | Named::Exit => {
+                let process = Process {
+                    pid: self.pid.ok_or(need("pid"))?,
+                    parent: self.parent.ok_or(need("parent"))?,
+                    comm: self.comm.ok_or(need("comm"))?,
+                    exe: self.exe,
+                    cmdline: self.cmdline,
+                    uid: self.uid.ok_or(need("uid"))?,
+                    start: since_boot(self.start.ok_or(need("start"))?),
+                };
+                match self.event {
+                    Named::Exec => Body::Exec(process),
+                    Named::Fork => Body::Fork(process),
+                    _ => Body::Exit(process),
+                }
+            }
             Named::Seed | Named::State | Named::Accept | Named::Owner => {
                 let socket = Socket {
                     id: self.socket.ok_or(need("socket"))?.0,
@@ -96,7 +121,7 @@ impl Line {
                     owner: self.owner.flatten().map(OwnerLine::owner),
                     opened_by: self.opened_by.map(OwnerLine::owner),
                     netns: self.netns.flatten(),
-                    cgroup: self.cgroup.flatten(),
+                    cgroup: self.cgroup.flatten().map(|path| Cgroup::from(&*path)),
                     born: self.born.unwrap_or(false),
                 };
                 match self.event {
@@ -144,6 +169,9 @@ enum Named {
     State,
     Accept,
     Owner,
+    Exec,
+    Fork,
+    Exit,
     Clock,
     Gap,
 }
@@ -155,6 +183,9 @@ impl Named {
             Named::State => "state",
             Named::Accept => "accept",
             Named::Owner => "owner",
+            Named::Exec => "exec",
+            Named::Fork => "fork",
+            Named::Exit => "exit",
             Named::Clock => "clock",
             Named::Gap => "gap",
         }
@@ -355,9 +386,38 @@ mod tests {
             }),
         };
         let clock = Event { at: 8, via: Via::Timer, body: Body::Clock { boot: 9 } };
-        for event in [state(), unknown, handover, gap, clock] {
+        let process = Process {
+            pid: 7,
+            parent: 1,
+            comm: Comm::from_name("sh"),
+            exe: Some("/usr/bin/dash".into()),
+            cmdline: Some("sh -c true".into()),
+            uid: 1000,
+            start: 900,
+        };
+        let nameless = Process { exe: None, cmdline: None, ..process.clone() };
+        let processes = [Body::Exec(process.clone()), Body::Fork(nameless), Body::Exit(process)]
+            .map(|body| Event { at: 1_000, via: Via::Kernel, body });
+        for event in [state(), unknown, handover, gap, clock].into_iter().chain(processes) {
             assert_eq!(read(&json(&event)), event);
         }
+    }
+
+    #[test]
+    fn a_container_stands_on_the_line_and_comes_back_from_the_path() {
+        let mut event = state();
+        let id = "5f1a".repeat(16);
+        if let Body::State(state) = &mut event.body {
+            state.socket.cgroup = Some(
+                format!("/kubepods/pod12345678-1234-1234-1234-123456789abc/{id}").as_str().into(),
+            );
+        }
+        let text = json(&event);
+        let end = format!(
+            r#"/{id}","container":"{id}","pod":"12345678-1234-1234-1234-123456789abc","born":true}}"#
+        );
+        assert!(text.ends_with(&end), "{text}");
+        assert_eq!(read(&text), event);
     }
 
     #[test]

@@ -10,19 +10,36 @@ use crate::view::{Cell, Column, Field};
 /// Writes rows as comma-separated values.
 #[derive(Debug)]
 pub struct Csv<R: 'static> {
-    fields: Vec<&'static Field<R>>,
+    fields: Vec<Named<R>>,
     boot: i64,
     /// The value that is being written.
     value: Vec<u8>,
 }
 
+/// A column of the file: fields of one name, of which at most one applies to a row,
+/// such as the pid of an owner and that of a process.
+#[derive(Debug)]
+struct Named<R: 'static> {
+    name: &'static str,
+    fields: Vec<&'static Field<R>>,
+}
+
+impl<R> Named<R> {
+    fn read<'a>(&self, row: &'a R) -> Cell<'a> {
+        let cells = self.fields.iter().map(|field| (field.read)(row));
+        cells.fold(Cell::Absent, |first, cell| if first == Cell::Absent { cell } else { first })
+    }
+}
+
 impl<R> Csv<R> {
     /// Values of these columns, in their order.
     pub fn new(columns: &[&'static Column<R>]) -> Csv<R> {
-        let mut fields: Vec<&'static Field<R>> = Vec::new();
-        for field in columns.iter().flat_map(|column| column.fields) {
-            if fields.iter().all(|other| other.key != field.key) {
-                fields.push(field);
+        let mut fields: Vec<Named<R>> = Vec::new();
+        for field in columns.iter().flat_map(|column| column.fields).copied() {
+            let name = name(field);
+            match fields.iter_mut().find(|other| other.name == name) {
+                Some(named) => named.fields.push(field),
+                None => fields.push(Named { name, fields: vec![field] }),
             }
         }
         Csv { fields, boot: 0, value: Vec::new() }
@@ -36,7 +53,7 @@ fn name<R>(field: &Field<R>) -> &'static str {
 impl<R> Format<R> for Csv<R> {
     fn begin(&mut self, out: &mut Vec<u8>) {
         for field in &self.fields {
-            put(out, format_args!("{},", name(field)));
+            put(out, format_args!("{},", field.name));
         }
         out.extend_from_slice(b"info\n");
     }
@@ -44,7 +61,7 @@ impl<R> Format<R> for Csv<R> {
     fn row(&mut self, row: &R, out: &mut Vec<u8>) {
         for field in &self.fields {
             self.value.clear();
-            put_value(&mut self.value, (field.read)(row), self.boot);
+            put_value(&mut self.value, field.read(row), self.boot);
             put_quoted(out, &self.value);
             out.push(b',');
         }
@@ -53,7 +70,7 @@ impl<R> Format<R> for Csv<R> {
 
     fn gap(&mut self, event: &Event, gap: &Gap, out: &mut Vec<u8>) {
         for field in &self.fields {
-            match field.key {
+            match field.name {
                 "at" => put_value(out, Cell::Time(event.at), self.boot),
                 "event" => out.extend_from_slice(event.body.name().as_bytes()),
                 "via" => out.extend_from_slice(event.via.name().as_bytes()),

@@ -31,6 +31,8 @@ pub struct Counts {
     pub states: u64,
     pub accepts: u64,
     pub owners: u64,
+    /// Processes that began, became another program or ended.
+    pub processes: u64,
     pub gaps: u64,
     /// Events that gaps say are missing.
     pub missing: u64,
@@ -84,6 +86,7 @@ impl Tables {
                 self.counts.gaps += 1;
                 self.counts.missing = self.counts.missing.saturating_add(gap.count);
             }
+            Body::Exec(_) | Body::Fork(_) | Body::Exit(_) => self.counts.processes += 1,
             Body::Clock { .. } => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The view `trace`: a row per event of a connection.
 
 use super::{Align, Cell, Column, Field, Width};
-use crate::event::{Accept, Body, Event, Owner, Seed, Socket, State};
+use crate::event::{Accept, Body, Cgroup, Event, Owner, Process, Seed, Socket, State};
 
 /// Columns shown unless others are asked for.
 pub const USUAL: [&str; 9] =
@@ -13,24 +13,29 @@ pub const LEAST_NEEDED: [&str; 6] = ["event", "proto", "how", "time", "in_state"
 
 /// Every column that `--columns` knows.
 #[rustfmt::skip]
-pub static COLUMNS: [Column<Event>; 21] = [
+pub static COLUMNS: [Column<Event>; 26] = [
     column("time", "TIME", "when it happened", Width { least: 12, usual: 15, most: 15 }, AT.read, &[&AT]),
-    column("process", "PROCESS", "the process that owns the connection: name[pid]", Width { least: 15, usual: 22, most: 24 }, process, &[&PID, &COMM]),
+    column("process", "PROCESS", "the process that owns the connection: name[pid]", Width { least: 15, usual: 22, most: 24 }, process, &[&PID, &COMM, &OWN_PID, &OWN_COMM]),
     column("how", "HOW", "how the owner is known: connect, listen, accept, inherited, snapshot or io", Width::fixed(9), HOW.read, &[&HOW]),
     column("event", "EVENT", "what kind of event it is", Width::fixed(6), EVENT.read, &[&EVENT]),
     column("proto", "PROTO", "the protocol", Width::fixed(5), PROTO.read, &[&PROTO, &FAMILY]),
     column("local", "LOCAL", "address and port on this machine", Width { least: 19, usual: 21, most: 40 }, LOCAL.read, &[&LOCAL]),
     column("remote", "REMOTE", "address and port of the other side", Width { least: 19, usual: 21, most: 40 }, REMOTE.read, &[&REMOTE]),
-    column("transition", "TRANSITION", "the state that TCP left and the one it entered", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD]),
+    column("transition", "TRANSITION", "the state that TCP left and the one it entered; for exec, the program", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD]),
     right("in_state", "IN STATE", "how long it had been in the old state; for accept, how long it had waited", Width::fixed(8), in_state, &[&IN_STATE, &QUEUED]),
-    right("pid", "PID", "process id of the owner", Width::fixed(7), PID.read, &[&PID]),
-    column("comm", "COMM", "name of the owner", Width::fixed(15), COMM.read, &[&COMM]),
-    column("exe", "EXE", "program of the owner", Width { least: 20, usual: 24, most: 40 }, EXE.read, &[&EXE]),
-    right("uid", "UID", "user id of the owner", Width::fixed(5), UID.read, &[&UID]),
+    right("pid", "PID", "process id of the owner", Width::fixed(7), pid, &[&PID, &OWN_PID]),
+    column("comm", "COMM", "name of the owner", Width::fixed(15), comm, &[&COMM, &OWN_COMM]),
+    column("exe", "EXE", "program of the owner", Width { least: 20, usual: 24, most: 40 }, exe, &[&EXE, &OWN_EXE]),
+    right("uid", "UID", "user id of the owner", Width::fixed(5), uid, &[&UID, &OWN_UID]),
+    right("parent", "PARENT", "exec, fork, exit: process id of the parent", Width::fixed(7), PARENT.read, &[&PARENT]),
+    column("cmdline", "CMDLINE", "exec, fork, exit: program and arguments", Width { least: 20, usual: 40, most: 80 }, CMDLINE.read, &[&CMDLINE]),
+    column("start", "START", "exec, fork, exit: when the process started", Width { least: 12, usual: 15, most: 15 }, START.read, &[&START]),
     column("old", "OLD", "the state that TCP left", Width::fixed(12), OLD.read, &[&OLD]),
     column("new", "NEW", "the state that TCP entered", Width::fixed(12), NEW.read, &[&NEW]),
     right("netns", "NETNS", "number of the network namespace", Width::fixed(10), NETNS.read, &[&NETNS]),
     column("cgroup", "CGROUP", "control group: the service or container", Width { least: 24, usual: 30, most: 60 }, CGROUP.read, &[&CGROUP]),
+    column("container", "CONTAINER", "id of the container", Width { least: 12, usual: 12, most: 64 }, CONTAINER.read, &[&CONTAINER]),
+    column("pod", "POD", "uid of the Kubernetes pod", Width::fixed(36), POD.read, &[&POD]),
     right("socket", "SOCKET", "the connection's identity while netbreath runs", Width::fixed(8), SOCKET.read, &[&SOCKET]),
     column("via", "VIA", "how the event is known: from the kernel, packets, …", Width::fixed(8), VIA.read, &[&VIA]),
     column("born", "BORN", "whether the connection was seen from its start", Width::fixed(4), BORN.read, &[&BORN]),
@@ -38,10 +43,17 @@ pub static COLUMNS: [Column<Event>; 21] = [
 ];
 
 /// The keys of a row in JSON, in the order of the schema.
-pub const KEYS: [&str; 22] = [
+pub const KEYS: [&str; 31] = [
     "at",
     "event",
     "via",
+    "pid",
+    "parent",
+    "comm",
+    "exe",
+    "cmdline",
+    "uid",
+    "start",
     "socket",
     "proto",
     "family",
@@ -60,6 +72,8 @@ pub const KEYS: [&str; 22] = [
     "owner.how",
     "netns",
     "cgroup",
+    "container",
+    "pod",
     "born",
 ];
 
@@ -119,10 +133,48 @@ const CGROUP: Field<Event> = field("cgroup", |event| {
         Cell::known(socket.cgroup.as_deref(), |cgroup| Cell::Name(cgroup.as_bytes()))
     })
 });
+const CONTAINER: Field<Event> = field("container", |event| in_cgroup(event, Cgroup::container));
+const POD: Field<Event> = field("pod", |event| in_cgroup(event, Cgroup::pod));
+const OWN_PID: Field<Event> =
+    field("pid", |event| own(event, |process| Cell::Number(process.pid.into())));
+const OWN_COMM: Field<Event> =
+    field("comm", |event| own(event, |process| Cell::Name(process.comm.bytes())));
+const OWN_EXE: Field<Event> = field("exe", |event| {
+    own(event, |process| Cell::known(process.exe.as_deref(), |exe| Cell::Name(exe.as_bytes())))
+});
+const OWN_UID: Field<Event> =
+    field("uid", |event| own(event, |process| Cell::Number(process.uid.into())));
+const PARENT: Field<Event> =
+    field("parent", |event| own(event, |process| Cell::Number(process.parent.into())));
+const CMDLINE: Field<Event> = field("cmdline", |event| {
+    own(event, |process| {
+        Cell::known(process.cmdline.as_deref(), |cmdline| Cell::Name(cmdline.as_bytes()))
+    })
+});
+const START: Field<Event> = field("start", |event| own(event, |process| Cell::Time(process.start)));
 const BORN: Field<Event> = field("born", |event| of(event, |socket| Cell::Flag(socket.born)));
 
 fn process(event: &Event) -> Cell<'_> {
-    owner(event, |owner| Cell::Process { pid: owner.pid, comm: owner.comm.bytes() })
+    match event.body.process() {
+        Some(process) => Cell::Process { pid: process.pid, comm: process.comm.bytes() },
+        None => owner(event, |owner| Cell::Process { pid: owner.pid, comm: owner.comm.bytes() }),
+    }
+}
+
+fn pid(event: &Event) -> Cell<'_> {
+    either(event, &PID, &OWN_PID)
+}
+
+fn comm(event: &Event) -> Cell<'_> {
+    either(event, &COMM, &OWN_COMM)
+}
+
+fn exe(event: &Event) -> Cell<'_> {
+    either(event, &EXE, &OWN_EXE)
+}
+
+fn uid(event: &Event) -> Cell<'_> {
+    either(event, &UID, &OWN_UID)
 }
 
 fn transition(event: &Event) -> Cell<'_> {
@@ -134,15 +186,34 @@ fn transition(event: &Event) -> Cell<'_> {
             None => Cell::Word("taken over"),
         },
         Body::Seed(Seed { state, .. }) => Cell::State(*state),
-        Body::Clock { .. } | Body::Gap(_) => Cell::Absent,
+        Body::Exec(_) => (OWN_EXE.read)(event),
+        Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => Cell::Absent,
     }
 }
 
 fn in_state(event: &Event) -> Cell<'_> {
-    match (IN_STATE.read)(event) {
-        Cell::Absent => (QUEUED.read)(event),
+    either(event, &IN_STATE, &QUEUED)
+}
+
+/// The one of two fields that applies.
+fn either<'a>(event: &'a Event, one: &Field<Event>, other: &Field<Event>) -> Cell<'a> {
+    match (one.read)(event) {
+        Cell::Absent => (other.read)(event),
         cell => cell,
     }
+}
+
+/// Of a process, where the event is about one.
+fn own<'a>(event: &'a Event, read: impl FnOnce(&'a Process) -> Cell<'a>) -> Cell<'a> {
+    event.body.process().map_or(Cell::Absent, read)
+}
+
+/// What a cgroup's path tells of some.
+fn in_cgroup(event: &Event, read: fn(&Cgroup) -> Option<&str>) -> Cell<'_> {
+    of(event, |socket| match socket.cgroup.as_ref().and_then(read) {
+        Some(name) => Cell::Name(name.as_bytes()),
+        None => Cell::Absent,
+    })
 }
 
 fn of<'a>(event: &'a Event, read: impl FnOnce(&'a Socket) -> Cell<'a>) -> Cell<'a> {

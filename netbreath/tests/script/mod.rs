@@ -196,5 +196,6 @@ pub fn output(format: netbreath::cli::FormatName, width: Option<usize>) -> netbr
         },
         names: false,
         seeds: false,
+        processes: false,
     }
 }

@@ -14,6 +14,7 @@ mod family;
 mod filter;
 mod many;
 mod owner;
+mod process;
 mod refused;
 mod reset;
 mod snapshot;
@@ -158,6 +159,12 @@ pub const ALL: &[Scenario] = &[
     scenario("owner::killed", 60, owner::killed),
     scenario("owner::mutant_from_cpu", 1, owner::mutant_from_cpu),
     scenario("owner::mutant_from_cpu_prefork", 1, owner::mutant_from_cpu_prefork),
+    scenario("process::short_lived", 300, process::short_lived),
+    scenario("process::exec_after_accept", 60, process::exec_after_accept),
+    scenario("process::exec_of_an_old_process", 60, process::exec_of_an_old_process),
+    scenario("process::named_threads", 60, process::named_threads),
+    scenario("process::events", 9, process::events).needs(Need::Netbreath),
+    scenario("process::events_of_a_pid", 6, process::events_of_a_pid).needs(Need::Netbreath),
     scenario("snapshot::listener_and_connection", 60, snapshot::listener_and_connection),
     scenario("snapshot::accept_under_way", 40, snapshot::accept_under_way),
     scenario("snapshot::prefork", 100, snapshot::prefork),

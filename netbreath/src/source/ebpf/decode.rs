@@ -3,24 +3,52 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use netbreath_common::record::{self, Kind};
 use netbreath_common::tcp::TcpState;
 
+use super::process::Processes;
 use crate::event::{
-    Accept, Body, Comm, Endpoint, Event, Family, Flow, Handover, How, Owner, Proto, Seed, Socket,
-    SocketId, State, Via,
+    Accept, Body, Cgroup, Comm, Endpoint, Event, Family, Flow, Handover, How, Owner, Process,
+    Proto, Seed, Socket, SocketId, State, Via,
 };
+use crate::filter::{EventKind, Filter};
 
 /// Turns records into events; keeps what does not change between them.
 pub struct Decoder {
     /// Paths of cgroups by id; nothing for one that has gone.
-    cgroups: HashMap<u64, Option<Arc<str>>>,
-    last_cgroup: (u64, Option<Arc<str>>),
+    cgroups: HashMap<u64, Option<Cgroup>>,
+    last_cgroup: (u64, Option<Cgroup>),
     cgroup_root: Option<PathBuf>,
+    processes: Processes,
+    asked: Asked,
     /// Mutant: take whoever is on the CPU for the owner.
     owner_from_cpu: bool,
+}
+
+/// Which processes' events are asked for: the kernel tells of all, since owners need
+/// names, and says which the filter on ids lets through. The rest is compared here.
+struct Asked {
+    kinds: Vec<EventKind>,
+    comms: Vec<Comm>,
+    uids: Vec<u32>,
+}
+
+impl Asked {
+    fn of(filter: &Filter) -> Asked {
+        Asked {
+            kinds: filter.events.clone(),
+            comms: filter.comms.iter().map(|comm| Comm::from_name(comm)).collect(),
+            uids: filter.uids.clone(),
+        }
+    }
+
+    fn wants(&self, kind: EventKind, record: &record::Process, process: &Process) -> bool {
+        self.kinds.contains(&kind)
+            && record.selected != 0
+            && (self.comms.is_empty() || self.comms.contains(&process.comm))
+            && (self.uids.is_empty() || self.uids.contains(&process.uid))
+    }
 }
 
 /// A record that makes no event: of another version, or damaged.
@@ -36,12 +64,19 @@ pub struct Error {
 const MAX_CGROUPS: usize = 65_536;
 
 impl Decoder {
-    pub fn new(cgroup_root: Option<PathBuf>, owner_from_cpu: bool) -> Decoder {
-        Decoder { cgroups: HashMap::new(), last_cgroup: (0, None), cgroup_root, owner_from_cpu }
+    pub fn new(cgroup_root: Option<PathBuf>, filter: &Filter, owner_from_cpu: bool) -> Decoder {
+        Decoder {
+            cgroups: HashMap::new(),
+            last_cgroup: (0, None),
+            cgroup_root,
+            processes: Processes::default(),
+            asked: Asked::of(filter),
+            owner_from_cpu,
+        }
     }
 
-    /// The event of a record.
-    pub fn event(&mut self, bytes: &[u8]) -> Result<Event, Error> {
+    /// The event of a record, unless it only tells who is who.
+    pub fn event(&mut self, bytes: &[u8]) -> Result<Option<Event>, Error> {
         let header = record::header(bytes);
         let kind = header.map_or(0, |header| header.kind);
         let refuse = || Error { len: bytes.len(), kind };
@@ -80,12 +115,38 @@ impl Decoder {
                 let record: record::Handover = record::read(bytes).ok_or_else(refuse)?;
                 Body::Owner(Handover {
                     socket: self.socket(&record.socket),
-                    from: owner(&record.from),
+                    from: self.owner(&record.from),
                 })
             }
-            Kind::Exec | Kind::Fork | Kind::Exit => return Err(refuse()),
+            Kind::Exists => {
+                let record: record::Program = record::read(bytes).ok_or_else(refuse)?;
+                self.processes.run(&record);
+                return Ok(None);
+            }
+            Kind::Exec => {
+                let record: record::Program = record::read(bytes).ok_or_else(refuse)?;
+                let process = self.processes.run(&record);
+                if !self.asked.wants(EventKind::Exec, &record.process, &process) {
+                    return Ok(None);
+                }
+                Body::Exec(process)
+            }
+            kind @ (Kind::Fork | Kind::Exit) => {
+                let record: record::Process = record::read(bytes).ok_or_else(refuse)?;
+                let Some(process) = self.processes.apply(kind, &record) else {
+                    return Ok(None);
+                };
+                let (asked, body): (_, fn(Process) -> Body) = match kind {
+                    Kind::Fork => (EventKind::Fork, Body::Fork),
+                    _ => (EventKind::Exit, Body::Exit),
+                };
+                if !self.asked.wants(asked, &record, &process) {
+                    return Ok(None);
+                }
+                body(process)
+            }
         };
-        Ok(Event { at, via: Via::Kernel, body })
+        Ok(Some(Event { at, via: Via::Kernel, body }))
     }
 
     fn socket(&mut self, socket: &record::Socket) -> Socket {
@@ -104,11 +165,11 @@ impl Decoder {
                 local: endpoint(family, flow.saddr, flow.sport),
                 remote: endpoint(family, flow.daddr, flow.dport),
             },
-            owner: owner(&socket.owner),
+            owner: self.owner(&socket.owner),
             opened_by: if socket.opener.pid == socket.owner.pid {
                 None
             } else {
-                owner(&socket.opener)
+                self.owner(&socket.opener)
             },
             netns: (socket.netns != 0).then_some(socket.netns),
             cgroup: self.cgroup(socket.cgroup),
@@ -116,7 +177,27 @@ impl Decoder {
         }
     }
 
-    fn cgroup(&mut self, id: u64) -> Option<Arc<str>> {
+    fn owner(&self, owner: &record::Owner) -> Option<Owner> {
+        let how = match record::How::from_number(owner.how) {
+            record::How::Unknown => return None,
+            record::How::Connect => How::Connect,
+            record::How::Listen => How::Listen,
+            record::How::Accept => How::Accept,
+            record::How::Inherited => How::Inherited,
+            record::How::Snapshot => How::Snapshot,
+            record::How::Io => How::Io,
+        };
+        let record::Owner { pid, uid, start, comm, exec, .. } = *owner;
+        if pid == 0 {
+            return None;
+        }
+        let known = self.processes.find(pid, start);
+        let newer = known.and_then(|known| known.newer_comm(exec));
+        let exe = known.and_then(|known| known.exe.clone());
+        Some(Owner { pid, comm: newer.unwrap_or(Comm::new(comm)), exe, uid, how })
+    }
+
+    fn cgroup(&mut self, id: u64) -> Option<Cgroup> {
         if id == 0 {
             return None;
         }
@@ -129,7 +210,7 @@ impl Decoder {
         path
     }
 
-    fn find_cgroup(&mut self, id: u64) -> Option<Arc<str>> {
+    fn find_cgroup(&mut self, id: u64) -> Option<Cgroup> {
         if let Some(path) = self.cgroups.get(&id) {
             return path.clone();
         }
@@ -140,20 +221,6 @@ impl Decoder {
         self.cgroups.insert(id, path.clone());
         path
     }
-}
-
-fn owner(owner: &record::Owner) -> Option<Owner> {
-    let how = match record::How::from_number(owner.how) {
-        record::How::Unknown => return None,
-        record::How::Connect => How::Connect,
-        record::How::Listen => How::Listen,
-        record::How::Accept => How::Accept,
-        record::How::Inherited => How::Inherited,
-        record::How::Snapshot => How::Snapshot,
-        record::How::Io => How::Io,
-    };
-    let record::Owner { pid, uid, comm, .. } = *owner;
-    (pid != 0).then(|| Owner { pid, comm: Comm::new(comm), exe: None, uid, how })
 }
 
 /// What tools say that take the current task for the owner.
@@ -176,7 +243,7 @@ fn endpoint(family: Family, addr: [u8; 16], port: u16) -> Endpoint {
 }
 
 /// The path, below the root of the unified hierarchy, of the cgroup with this id.
-fn cgroup_path(root: &std::path::Path, id: u64) -> Option<Arc<str>> {
+fn cgroup_path(root: &std::path::Path, id: u64) -> Option<Cgroup> {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     /// A kernfs handle: the id alone (`FILEID_KERNFS`, include/linux/exportfs.h).
     #[repr(C)]
@@ -202,7 +269,7 @@ fn cgroup_path(root: &std::path::Path, id: u64) -> Option<Arc<str>> {
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     let path = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
     let below = path.strip_prefix(root).ok()?;
-    Some(format!("/{}", below.display()).into())
+    Some(format!("/{}", below.display()).as_str().into())
 }
 
 #[cfg(test)]
@@ -211,7 +278,7 @@ mod tests {
 
     #[test]
     fn damaged_records_are_refused_not_guessed() {
-        let mut decoder = Decoder::new(None, false);
+        let mut decoder = Decoder::new(None, &Filter::default(), false);
         assert!(decoder.event(&[]).is_err());
         assert!(decoder.event(&[0; 216]).is_err());
         for len in 0..216 {

@@ -111,6 +111,37 @@ const NO_FD: &str = "the number of a new descriptor; who waited in accept() at t
 /// In the order in which they are attached: transitions after what they lean on.
 pub const LADDERS: &[Ladder] = &[
     Ladder {
+        hook: Hook::Fork,
+        purpose: "which processes begin: without it, the program of one that runs its parent's is \
+            not known, and the children of a command cannot be followed",
+        // Where a command is followed, it is: see `load`.
+        needed: false,
+        rungs: &[
+            Rung::new("nb_fork_btf", BtfTracepoint("sched_process_fork")),
+            Rung::new("nb_fork_raw", RawTracepoint("sched_process_fork")),
+        ],
+    },
+    Ladder {
+        hook: Hook::Exec,
+        purpose: "which programs processes become: without it, the path and the new name of one \
+            that started later are not known",
+        needed: false,
+        rungs: &[
+            Rung::new("nb_exec_btf", BtfTracepoint("sched_process_exec")),
+            Rung::new("nb_exec_raw", RawTracepoint("sched_process_exec")),
+        ],
+    },
+    Ladder {
+        hook: Hook::Exit,
+        purpose: "which processes end: without it, they are remembered for longer than they need \
+            be",
+        needed: false,
+        rungs: &[
+            Rung::new("nb_exit_btf", BtfTracepoint("sched_process_exit")),
+            Rung::new("nb_exit_raw", RawTracepoint("sched_process_exit")),
+        ],
+    },
+    Ladder {
         hook: Hook::Destroy,
         purpose: "when a socket is freed: without it, a connection that its peer gives up \
             before it is accepted shows no accept",
@@ -192,18 +223,16 @@ pub const LADDERS: &[Ladder] = &[
     },
 ];
 
-/// Only where a command is followed.
-pub const PROCESS: Ladder = Ladder {
-    hook: Hook::Process,
-    purpose: "which processes the traced command starts",
-    needed: true,
-    rungs: &[
-        Rung::new("nb_fork_btf", BtfTracepoint("sched_process_fork")),
-        Rung::new("nb_fork_raw", RawTracepoint("sched_process_fork")),
-    ],
+/// One pass over the processes when the rest is attached.
+pub const PROCESSES: Ladder = Ladder {
+    hook: Hook::Processes,
+    purpose: "processes that ran before netbreath started: without it, their programs are not \
+        known",
+    needed: false,
+    rungs: &[Rung::new("nb_processes", Iterator("task"))],
 };
 
-/// One pass when the rest is attached.
+/// One pass over the sockets when the rest is attached.
 pub const SEED: Ladder = Ladder {
     hook: Hook::Seed,
     purpose: "sockets that were open before netbreath started: without it, nobody is known to \

@@ -12,7 +12,7 @@ use netbreath_common::hook::Hook;
 use netbreath_common::offset::ABSENT;
 
 use super::btf::{self, Btf};
-use super::hooks::{Attach, LADDERS, Ladder, PROCESS, Rung, SEED};
+use super::hooks::{Attach, LADDERS, Ladder, PROCESSES, Rung, SEED};
 use crate::event::{Family, Gap};
 use crate::filter::{EventKind, Filter, Network};
 use crate::source::Ask;
@@ -91,13 +91,13 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
         for ladder in LADDERS {
             let unwanted = ladder.hook == Hook::Accept && !ask.accept_hook;
             if !unwanted {
-                reached.push(climb(&mut object, ladder, &kernel)?);
+                let needed = ladder.needed || ladder.hook == Hook::Fork && ask.filter.command;
+                reached.push(climb(&mut object, ladder, needed, &kernel)?);
             }
         }
-        if ask.filter.command {
-            reached.push(climb(&mut object, &PROCESS, &kernel)?);
+        for ladder in [&PROCESSES, &SEED] {
+            reached.push(climb(&mut object, ladder, ladder.needed, &kernel)?);
         }
-        reached.push(climb(&mut object, &SEED, &kernel)?);
 
         let rung = |hook| reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
         let true_company = Company {
@@ -133,7 +133,7 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
 }
 
 fn all_rungs() -> impl Iterator<Item = &'static Rung> {
-    LADDERS.iter().chain([&PROCESS, &SEED]).flat_map(|ladder| ladder.rungs)
+    LADDERS.iter().chain([&PROCESSES, &SEED]).flat_map(|ladder| ladder.rungs)
 }
 
 /// What the running kernel's type information tells, without the information itself,
@@ -239,7 +239,10 @@ fn emit_bits(filter: &Filter) -> u32 {
         (emit::SEED, EventKind::Seed),
         (emit::OWNER, EventKind::Owner),
     ];
-    bits.iter().filter(|(_, kind)| filter.wants(*kind)).fold(0, |all, (bit, _)| all | bit)
+    // Names of owners are made from the records of processes, whoever asks for those.
+    bits.iter()
+        .filter(|(_, kind)| filter.wants(*kind))
+        .fold(emit::PROCESS, |all, (bit, _)| all | bit)
 }
 
 /// Fills the maps that hold what the filters compare with.
@@ -333,7 +336,12 @@ pub fn named<'a>(
 }
 
 /// Tries the rungs of a ladder from the best down.
-fn climb(object: &mut Object, ladder: &'static Ladder, kernel: &Kernel) -> Result<Reached, Error> {
+fn climb(
+    object: &mut Object,
+    ladder: &'static Ladder,
+    needed: bool,
+    kernel: &Kernel,
+) -> Result<Reached, Error> {
     let mut refused = Vec::new();
     for rung in ladder.rungs {
         let program =
@@ -347,7 +355,7 @@ fn climb(object: &mut Object, ladder: &'static Ladder, kernel: &Kernel) -> Resul
             Err(Refusal { why, .. }) => refused.push((rung, why)),
         }
     }
-    if ladder.needed {
+    if needed {
         let refused: Vec<String> =
             refused.iter().map(|(rung, why)| format!("{} ({why})", rung.attach)).collect();
         return Err(Error::Hook {

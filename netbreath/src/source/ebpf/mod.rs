@@ -9,7 +9,7 @@ use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::Program;
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::{self, Miss};
-use netbreath_common::record::{self, Seed};
+use netbreath_common::record::{self, Program as ProgramRecord, Seed};
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
@@ -21,6 +21,7 @@ mod btf;
 mod decode;
 mod hooks;
 mod load;
+mod process;
 
 use armed::Armed;
 pub use load::{Reached, Verdict, cgroup_root, missing_privilege};
@@ -76,8 +77,8 @@ pub enum Error {
     Armed { source: std::io::Error },
     #[error("cannot wait for the ring: {source}")]
     Ring { source: std::io::Error },
-    #[error("cannot read the sockets that are open already: {source}")]
-    Seed { source: std::io::Error },
+    #[error("cannot read what exists already (the pass {hook}): {source}")]
+    Pass { hook: &'static str, source: std::io::Error },
     #[error("cannot follow the process {pid}: {source}")]
     Follow { pid: u32, source: Box<MapError> },
     #[error("the kernel programs and this reader disagree: {source}")]
@@ -108,7 +109,7 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         ring,
         armed,
         misses,
-        decoder: decode::Decoder::new(load::cgroup_root(), ask.owner_from_cpu),
+        decoder: decode::Decoder::new(load::cgroup_root(), &ask.filter, ask.owner_from_cpu),
         held: Vec::new(),
         first: Vec::new(),
         drain_at: Some(now),
@@ -209,31 +210,35 @@ impl Ebpf {
         for gap in self.reached.iter().filter_map(Reached::gap) {
             self.first.push(Event { at, via: Via::Kernel, body: Body::Gap(gap) });
         }
-        self.seed()
+        // Processes first: they own the sockets.
+        self.pass(Hook::Processes, size_of::<ProgramRecord>())?;
+        self.pass(Hook::Seed, size_of::<Seed>())
     }
 
-    /// Reads the pass over the open sockets.
-    fn seed(&mut self) -> Result<(), Error> {
-        let seed_rung = self
+    /// Reads the pass of an iterator, which writes records of `len` bytes.
+    fn pass(&mut self, hook: Hook, len: usize) -> Result<(), Error> {
+        let rung = self
             .reached
             .iter()
-            .find(|reached| reached.ladder.hook == Hook::Seed)
+            .find(|reached| reached.ladder.hook == hook)
             .and_then(|reached| reached.rung);
-        let Some(rung) = seed_rung else { return Ok(()) };
+        let Some(rung) = rung else { return Ok(()) };
         let Some(Program::Iter(program)) = self.object.program_mut(rung.program) else {
             return Ok(());
         };
-        let io = |error: &dyn std::fmt::Display| Error::Seed {
+        let hook = hook.name();
+        let io = |error: &dyn std::fmt::Display| Error::Pass {
+            hook,
             source: std::io::Error::other(error.to_string()),
         };
         let link = program.attach().map_err(|error| io(&error))?;
         let link = program.take_link(link).map_err(|error| io(&error))?;
         let mut file = link.into_file().map_err(|error| io(&error))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|source| Error::Seed { source })?;
-        for bytes in bytes.chunks(size_of::<Seed>()) {
+        file.read_to_end(&mut bytes).map_err(|source| Error::Pass { hook, source })?;
+        for bytes in bytes.chunks(len) {
             let event = self.decoder.event(bytes).map_err(|source| Error::Decode { source })?;
-            self.first.push(event);
+            self.first.extend(event);
         }
         Ok(())
     }
@@ -253,7 +258,10 @@ impl Ebpf {
             {
                 missed = missed.or(Some(held.len()));
             }
-            let event = decoder.event(&bytes).map_err(|source| Error::Decode { source })?;
+            let Some(event) = decoder.event(&bytes).map_err(|source| Error::Decode { source })?
+            else {
+                continue;
+            };
             sorted &= last <= event.at;
             last = event.at;
             held.push(event);
