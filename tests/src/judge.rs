@@ -458,6 +458,15 @@ fn facts(verdict: &mut Verdict, life: &Life, event: &Event, scope: Scope) {
     }
 }
 
+fn announces_no_descriptor(events: &[Event]) -> bool {
+    let is = |event: &Event| {
+        event.is("gap")
+            && event.hook.as_deref() == Some("accept")
+            && event.what.as_deref().is_some_and(|what| what.contains("descriptor"))
+    };
+    events.iter().any(is)
+}
+
 fn accept(
     verdict: &mut Verdict,
     name: &str,
@@ -469,7 +478,9 @@ fn accept(
 ) {
     let event = &events[i];
     verdict.owner(&acceptance.claim, event, || format!("{name}: accept"));
-    verdict.check(event.fd == Some(acceptance.fd), Kind::Accept, || {
+    // Where the hook comes before the descriptor, a gap says so.
+    let unknown = event.fd.is_none() && announces_no_descriptor(events);
+    verdict.check(unknown || event.fd == Some(acceptance.fd), Kind::Accept, || {
         format!("{name}: accepted as descriptor {:?}, not {}", event.fd, acceptance.fd)
     });
     let Acceptance { before, after, .. } = *acceptance;

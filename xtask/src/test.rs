@@ -51,8 +51,8 @@ pub fn count(workspace: &Workspace, names: &[String]) -> Result<Counts> {
     let skips = workspace.target.join("skipped-tests");
     forget(&skips)?;
     // Why before the tests: they run the binary, and cargo builds it for its own package's
-    // tests only.
-    build::binary(workspace, Profile::Debug)?;
+    // tests only. Optimized: the scenarios are loads, and judge what is lost under them.
+    build::binary(workspace, Profile::Release)?;
 
     let mut counts = without_root(workspace, names, &skips)?;
     counts += with_root(workspace, names, &skips)?;
@@ -73,7 +73,7 @@ fn without_root(workspace: &Workspace, names: &[String], skips: &Path) -> Result
         cargo.args(["--package", package]);
     }
     cargo.arg("--").args(names);
-    cargo.env(BINARY, workspace.binary(Profile::Debug));
+    cargo.env(BINARY, workspace.binary(Profile::Release));
     cargo.env(SKIPS, skips);
     counted(&mut cargo)
 }
@@ -95,7 +95,7 @@ fn with_root(workspace: &Workspace, names: &[String], skips: &Path) -> Result<Co
         );
         return Ok(Counts { skipped: suites.len(), ..Counts::default() });
     }
-    let binary = workspace.binary(Profile::Debug);
+    let binary = workspace.binary(Profile::Release);
     let variables = [
         (BINARY, binary.as_os_str()),
         (SKIPS, skips.as_os_str()),
