@@ -32,7 +32,7 @@ pub const ACCEPTABLE: u32 = 1 << 1;
 pub const SELECTED: u32 = 1 << 2;
 /// The other filters do not: nothing of this socket is of interest, ever.
 pub const IGNORED: u32 = 1 << 3;
-/// The pass over the sockets had no room for it, and comes again.
+/// It was open before netbreath started, and its seed is not out yet.
 pub const UNTOLD: u32 = 1 << 4;
 /// Transitions that can wait: a connection that is closed by its peer before
 /// anybody accepts it makes four.

@@ -77,6 +77,15 @@ pub fn netns<K: Kernel>(sk: K) -> u32 {
     sk.follow(config::SOCK_NET()).and_then(|net| net.load(config::NET_INUM())).unwrap_or(0)
 }
 
+/// Fills in the identity of a connection that came in, at the first look after its
+/// birth: at birth its cookie may still be a copy of the listener's (6.1 and 6.12).
+#[inline(always)]
+pub fn identify<K: Sock>(sk: K, socket: &mut Socket, at: u64) {
+    if socket.id == 0 {
+        socket.id = sk.id(at);
+    }
+}
+
 /// Reads the two ends. The local port of a socket that goes to CLOSE is left alone:
 /// the kernel has given the port back before it says so.
 #[inline(always)]

@@ -27,6 +27,9 @@ pub struct Event {
     pub queued_ns: Option<i64>,
     pub fd: Option<i32>,
     pub owner: Option<Owner>,
+    /// Whose the socket was before this change of hands.
+    pub from: Option<Owner>,
+    pub opened_by: Option<Owner>,
     pub netns: Option<u64>,
     pub born: Option<bool>,
     pub pid: Option<u32>,
@@ -63,10 +66,10 @@ impl Event {
     }
 }
 
-/// All lines of a recording.
-pub fn read(text: &str) -> Result<Vec<Event>> {
+/// All these lines of a recording.
+pub fn read<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Vec<Event>> {
     let mut events = Vec::new();
-    for (number, line) in text.lines().enumerate() {
+    for (number, line) in lines.into_iter().enumerate() {
         let event: Event = serde_json::from_str(line)
             .with_context(|| format!("line {} is no event: {line}", number + 1))?;
         events.push(event);
@@ -98,13 +101,13 @@ mod tests {
 
     #[test]
     fn a_line_is_read_by_its_keys() -> Result<()> {
-        let events = read(concat!(
+        let events = read([concat!(
             r#"{"at":7,"event":"state","via":"kernel","socket":"138858","proto":"tcp","#,
             r#""family":4,"local":"127.0.0.1:8080","remote":"127.0.0.1:46712","#,
             r#""old":"SYN_RECV","new":"ESTABLISHED","in_state_ns":31000,"#,
             r#""owner":{"pid":812,"comm":"nginx","exe":null,"uid":33,"how":"accept"},"#,
             r#""netns":4026531833,"cgroup":null,"born":true}"#,
-        ))?;
+        )])?;
         assert_eq!(events[0].socket, Some(138_858));
         assert_eq!(events[0].transition(), "SYN_RECV>ESTABLISHED");
         assert_eq!(events[0].owner.as_ref().map(|owner| owner.pid), Some(812));
@@ -113,7 +116,7 @@ mod tests {
 
     #[test]
     fn an_id_that_is_a_number_is_refused() {
-        assert!(read(r#"{"at":7,"event":"state","socket":138858}"#).is_err());
+        assert!(read([r#"{"at":7,"event":"state","socket":138858}"#]).is_err());
     }
 
     #[test]

@@ -21,3 +21,22 @@ pub mod stage;
 pub mod step;
 pub mod task;
 pub mod tracer;
+pub mod truth;
+
+/// The usual harness takes several names, libtest-mimic one: who runs the suite
+/// should not need to know which it is.
+pub fn options_and_names(args: impl Iterator<Item = String>) -> (Vec<String>, Vec<String>) {
+    const WITH_VALUE: [&str; 6] =
+        ["--test-threads", "--skip", "--logfile", "--color", "--format", "-Z"];
+    let (mut options, mut names) = (Vec::new(), Vec::new());
+    let mut is_value = true;
+    for arg in args {
+        if is_value || arg.starts_with('-') {
+            is_value = WITH_VALUE.contains(&arg.as_str());
+            options.push(arg);
+        } else {
+            names.push(arg);
+        }
+    }
+    (options, names)
+}

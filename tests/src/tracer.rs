@@ -170,7 +170,21 @@ impl Tracer {
     }
 
     /// Asks it to end with SIGINT, as a user does, and reads what it wrote.
-    pub fn stop(mut self) -> Result<Recording> {
+    pub fn stop(self) -> Result<Recording> {
+        self.stop_and_read(|_| true)
+    }
+
+    /// The same, leaving lines unread that are about another network namespace:
+    /// reading all of a churn would take longer than making it.
+    pub fn stop_within(self, netns: u64) -> Result<Recording> {
+        let own = format!("\"netns\":{netns}");
+        self.stop_and_read(move |line| {
+            let elsewhere = line.contains("\"netns\":") && !line.contains("\"netns\":null");
+            !elsewhere || line.contains(&own)
+        })
+    }
+
+    fn stop_and_read(mut self, wanted: impl Fn(&str) -> bool) -> Result<Recording> {
         if self.kind == Kind::Bpftrace && !self.shows(&reference::mark()?, END)? {
             bail!("bpftrace did not show the last transitions in {END:?}");
         }
@@ -185,7 +199,8 @@ impl Tracer {
                 if status.code() != Some(130) {
                     bail!("{} ended with {status}, not 130, after SIGINT\n{talk}", self.command);
                 }
-                event::read(&fs::read_to_string(self.folder.join("events.jsonl"))?)?
+                let text = fs::read_to_string(self.folder.join("events.jsonl"))?;
+                event::read(text.lines().filter(|line| wanted(line)))?
             }
             Kind::Bpftrace => {
                 if !status.success() && status.signal().is_none() {

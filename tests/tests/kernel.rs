@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 }
 
 fn suite() -> Result<ExitCode> {
-    let (options, names) = options_and_names(std::env::args());
+    let (options, names) = netbreath_tests::options_and_names(std::env::args());
     let mut args = Arguments::from_iter(options);
     // Few at once: each has a tracer and processes pinned to CPUs.
     args.test_threads = args.test_threads.or(Some(2));
@@ -66,24 +66,6 @@ fn suite() -> Result<ExitCode> {
         );
     }
     Ok(conclusion.exit_code())
-}
-
-/// The usual harness takes several names, libtest-mimic one: who runs the suite
-/// should not need to know which it is.
-fn options_and_names(args: impl Iterator<Item = String>) -> (Vec<String>, Vec<String>) {
-    const WITH_VALUE: [&str; 6] =
-        ["--test-threads", "--skip", "--logfile", "--color", "--format", "-Z"];
-    let (mut options, mut names) = (Vec::new(), Vec::new());
-    let mut is_value = true;
-    for arg in args {
-        if is_value || arg.starts_with('-') {
-            is_value = WITH_VALUE.contains(&arg.as_str());
-            options.push(arg);
-        } else {
-            names.push(arg);
-        }
-    }
-    (options, names)
 }
 
 fn play(scenario: &Scenario, kind: Kind) -> Result<Completion, Failed> {

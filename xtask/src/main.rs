@@ -13,6 +13,7 @@ mod run;
 mod setup;
 mod summary;
 mod test;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;

@@ -13,12 +13,22 @@ use crate::build::{self, Profile};
 use crate::process;
 use crate::setup;
 use crate::summary::Counts;
+use crate::vm;
 use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    place: Option<Place>,
     /// Only tests whose names contain one of these
     names: Vec<String>,
+}
+
+#[derive(clap::Subcommand)]
+enum Place {
+    /// Run the tests that need root on other kernels, each in a virtual machine
+    Vm(vm::Args),
 }
 
 /// Tells a test where the netbreath binary is.
@@ -28,7 +38,10 @@ const BINARY: &str = "NETBREATH_BIN";
 const SKIPS: &str = "NETBREATH_SKIPPED";
 
 pub fn start(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
-    let counts = count(workspace, &args.names)?;
+    let counts = match &args.place {
+        None => count(workspace, &args.names)?,
+        Some(Place::Vm(args)) => vm::count(workspace, args)?,
+    };
     println!("{counts}");
     Ok(if counts.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -38,8 +51,8 @@ pub fn count(workspace: &Workspace, names: &[String]) -> Result<Counts> {
     let skips = workspace.target.join("skipped-tests");
     forget(&skips)?;
     // Why before the tests: they run the binary, and cargo builds it for its own package's
-    // tests only.
-    build::binary(workspace, Profile::Debug)?;
+    // tests only. Optimized: the scenarios are loads, and judge what is lost under them.
+    build::binary(workspace, Profile::Release)?;
 
     let mut counts = without_root(workspace, names, &skips)?;
     counts += with_root(workspace, names, &skips)?;
@@ -60,7 +73,7 @@ fn without_root(workspace: &Workspace, names: &[String], skips: &Path) -> Result
         cargo.args(["--package", package]);
     }
     cargo.arg("--").args(names);
-    cargo.env(BINARY, workspace.binary(Profile::Debug));
+    cargo.env(BINARY, workspace.binary(Profile::Release));
     cargo.env(SKIPS, skips);
     counted(&mut cargo)
 }
@@ -82,7 +95,7 @@ fn with_root(workspace: &Workspace, names: &[String], skips: &Path) -> Result<Co
         );
         return Ok(Counts { skipped: suites.len(), ..Counts::default() });
     }
-    let binary = workspace.binary(Profile::Debug);
+    let binary = workspace.binary(Profile::Release);
     let variables = [
         (BINARY, binary.as_os_str()),
         (SKIPS, skips.as_os_str()),
@@ -128,12 +141,14 @@ fn counted(command: &mut Command) -> Result<Counts> {
     Ok(counts)
 }
 
-struct Suite {
-    name: String,
-    executable: PathBuf,
+pub struct Suite {
+    pub name: String,
+    pub executable: PathBuf,
+    /// Not one of unit tests: a file of its own in the folder `tests`.
+    pub is_integration: bool,
 }
 
-fn suites(workspace: &Workspace, package: &str) -> Result<Vec<Suite>> {
+pub fn suites(workspace: &Workspace, package: &str) -> Result<Vec<Suite>> {
     let mut cargo = workspace.cargo();
     cargo
         .args(["test", "--package", package, "--no-run"])
@@ -153,6 +168,7 @@ fn suite(message: &str) -> Option<Suite> {
     Some(Suite {
         name: message["target"]["name"].as_str()?.to_owned(),
         executable: message["executable"].as_str()?.into(),
+        is_integration: message["target"]["kind"][0] == "test",
     })
 }
 
@@ -183,6 +199,7 @@ mod tests {
             "profile":{"test":true},"executable":"/target/debug/deps/owner-1"}"#;
         let suite = suite(message).expect("a suite");
         assert_eq!(suite.name, "owner");
+        assert!(suite.is_integration);
         assert_eq!(suite.executable, Path::new("/target/debug/deps/owner-1"));
     }
 

@@ -4,6 +4,7 @@
 //! sock *sk, …)`, by fexit (its arguments differ between kernels: two programs) or
 //! kretprobe; the exits of the system calls `accept` and `accept4`.
 
+use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::bpf_get_current_task;
 use aya_ebpf::macros::{fexit, kretprobe, tracepoint};
 use aya_ebpf::programs::{FExitContext, RetProbeContext, TracePointContext};
@@ -24,14 +25,14 @@ const NO_FD: u32 = u32::MAX;
 /// `inet_csk_accept(sk, arg)`: 6.10 and newer.
 #[fexit(function = "inet_csk_accept")]
 fn nb_accept_fx2(ctx: FExitContext) -> i32 {
-    returned(ctx.arg(2));
+    returned(bare_arg(&ctx, 2));
     0
 }
 
 /// `inet_csk_accept(sk, flags, err, kern)`: older.
 #[fexit(function = "inet_csk_accept")]
 fn nb_accept_fx4(ctx: FExitContext) -> i32 {
-    returned(ctx.arg(4));
+    returned(bare_arg(&ctx, 4));
     0
 }
 
@@ -56,6 +57,14 @@ fn nb_accept_sys(ctx: TracePointContext) -> u32 {
     0
 }
 
+/// An argument as a bare number. Read directly, it is a typed pointer, and with those
+/// the verifier allows none of the arithmetic that makes an id of an address.
+#[inline(always)]
+fn bare_arg(ctx: &FExitContext, n: u32) -> *const c_void {
+    let word = size_of::<u64>() as u32;
+    Untyped::new(ctx.as_ptr()).load::<u64>(n * word).unwrap_or(0) as *const c_void
+}
+
 #[inline(always)]
 fn returned(sk: *const c_void) {
     if !sk.is_null() {
@@ -76,6 +85,7 @@ fn accept(sk: Untyped, fd: u32) {
             None => return,
         },
     };
+    sock::identify(sk, &mut slot.socket, at);
     slot.flags &= !ACCEPTABLE;
     let owner = task::owner::<Untyped>(How::Accept);
     // Who accepts it decides; what waited was still the listener's.
@@ -86,7 +96,7 @@ fn accept(sk: Untyped, fd: u32) {
     if verdict != Verdict::Keep || !config::emits(kinds::ACCEPT) {
         return;
     }
-    let queued = if slot.established == 0 { 0 } else { at - slot.established };
+    let queued = if slot.established == 0 { 0 } else { at.saturating_sub(slot.established) };
     emit::record::<Accept>(Hook::Accept, Kind::Accept, at, |record| {
         let record = record.as_mut_ptr();
         unsafe {

@@ -108,6 +108,7 @@ fn take<K: Sock + Current>(sk: K, slot: &mut Slot, pid: u32, hook: Hook) {
     }
     let at = emit::now();
     let from = slot.socket.owner;
+    sock::identify(sk, &mut slot.socket, at);
     // Somebody uses it, so somebody has accepted it, seen or not.
     slot.flags &= !ACCEPTABLE;
     let owner = task::owner::<K>(How::Io);

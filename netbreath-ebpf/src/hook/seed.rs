@@ -50,15 +50,11 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
     }
     let at = emit::now();
     let slot = match slot::find(sk) {
-        Some(slot) if slot.flags & UNTOLD != 0 => {
-            slot.flags &= !UNTOLD;
-            slot
-        }
+        // The file was full when this socket came; the kernel shows it again.
+        Some(slot) if slot.flags & UNTOLD != 0 => slot,
         Some(_) => return,
         None => {
-            let Some(slot) = slot::open(sk, Hook::Seed) else {
-                return;
-            };
+            let Some(slot) = slot::open(sk, Hook::Seed) else { return };
             sock::describe(sk, &mut slot.socket, at);
             sock::read_flow(sk, &mut slot.socket.flow);
             if filter::place(sk, &slot.socket.flow, slot.socket.netns, true) == Verdict::Drop {
@@ -66,12 +62,13 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
                 return;
             }
             slot::own(slot, task::owner_of(task, How::Snapshot));
+            if !config::emits(kinds::SEED) || filter::judge(sk, slot, true) != Verdict::Keep {
+                return;
+            }
+            slot.flags |= UNTOLD;
             slot
         }
     };
-    if !config::emits(kinds::SEED) || filter::judge(sk, slot, true) != Verdict::Keep {
-        return;
-    }
     let record = Seed {
         header: Header {
             kind: Kind::Seed as u16,
@@ -95,9 +92,7 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
             size_of::<Seed>() as u32,
         )
     });
-    if written != Some(0) {
-        // The kernel takes back what was written and comes again with this file at the
-        // reader's next read.
-        slot.flags |= UNTOLD;
+    if written == Some(0) {
+        slot.flags &= !UNTOLD;
     }
 }

@@ -94,6 +94,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     };
     let Some(mut slot) = found else { return };
     if slot.flags & IGNORED != 0 {
+        forget(sk, new);
         return;
     }
     if begun.is_some() {
@@ -103,9 +104,16 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     if new != CLOSE || slot.socket.flow.sport == 0 {
         sock::read_flow(sk, &mut slot.socket.flow);
     }
-    if filter::place(sk, &slot.socket.flow, slot.socket.netns, new == CLOSE) == Verdict::Drop {
+    // 6.1 and 6.12 tell of a child before they give it its own ends, and before they take
+    // the cookie away that it has copied from the listener. Its next transition comes at
+    // once, and both are known then.
+    let unfinished = begun == Some(How::Inherited) && slot.socket.flow.dport == 0;
+    if !unfinished
+        && filter::place(sk, &slot.socket.flow, slot.socket.netns, new == CLOSE) == Verdict::Drop
+    {
         slot.flags |= IGNORED;
         slot.pendings = 0;
+        forget(sk, new);
         return;
     }
     match begun {
@@ -115,13 +123,16 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
                 owner.how = How::Inherited as u8;
                 slot::own(slot, owner);
             }
+            if unfinished {
+                slot.socket.id = 0;
+            }
             slot = slot::park(sk, slot, Hook::SockState);
         }
         Some(how) => slot::own(slot, task::owner::<K>(how)),
-        None => {}
+        None => sock::identify(sk, &mut slot.socket, at),
     }
 
-    let in_state = if slot.since == 0 { 0 } else { at - slot.since };
+    let in_state = if slot.since == 0 { 0 } else { at.saturating_sub(slot.since) };
     slot.since = at;
     if new == ESTABLISHED {
         slot.established = at;
@@ -136,7 +147,8 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         zero: [0; 2],
     };
     // The port of an active open is chosen after this; the connect hook tells it.
-    let verdict = if new == SYN_SENT && slot.socket.flow.sport == 0 && config::HAS_CONNECT() != 0 {
+    let unbound = new == SYN_SENT && slot.socket.flow.sport == 0 && config::HAS_CONNECT() != 0;
+    let verdict = if unbound || unfinished {
         Verdict::Undecided
     } else {
         filter::judge(sk, slot, new == CLOSE)
@@ -153,7 +165,13 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         Verdict::Undecided if wanted => hold(slot, transition),
         Verdict::Undecided => {}
     }
-    if new == CLOSE && config::HAS_DESTROY() == 0 {
+    forget(sk, new);
+}
+
+/// Where nothing tells when a socket is freed, its slot goes when it is closed.
+#[inline(always)]
+fn forget<K: Kernel>(sk: K, new: i32) {
+    if config::HAS_DESTROY() == 0 && new == TcpState::Close as i32 {
         slot::close(sk);
     }
 }

@@ -1,4 +1,4 @@
-//! One package out of another suite of Debian, with an apt configuration of its own: the
+//! Packages out of other suites of Debian, with an apt configuration of its own: the
 //! system's sources, lists and caches are left alone, and no root is needed.
 
 use std::fs;
@@ -53,10 +53,7 @@ impl Apt {
     pub fn find(&self, name: &str, will_do: impl Fn(&str) -> bool) -> Result<Package> {
         let mut seen = Vec::new();
         for suite in SUITES.iter().copied() {
-            self.prepare(suite)?;
-            process::run(self.command("apt-get", suite).args(["-q", "update"])).with_context(
-                || format!("the package list of {suite} cannot be had from {}", self.mirror),
-            )?;
+            self.refresh(suite)?;
             let answer = process::answer(self.command("apt-cache", suite).args(["madison", name]))?;
             let versions = madison(&answer);
             if let Some(version) = versions.iter().find(|version| will_do(version)) {
@@ -70,11 +67,39 @@ impl Apt {
     /// Downloads and unpacks it; gives the folder that stands for `/`.
     pub fn unpack(&self, package: &Package) -> Result<PathBuf> {
         let Package { name, version, suite } = package;
+        let root = self.folder.join("root");
+        fresh(&root)?;
+        self.unpack_into(&root, suite, &format!("{name}={version}"))?;
+        Ok(root)
+    }
+
+    /// Gets the list of what a suite has.
+    pub fn refresh(&self, suite: &str) -> Result<()> {
+        self.prepare(suite)?;
+        process::run(self.command("apt-get", suite).args(["-q", "update"])).with_context(|| {
+            format!("the package list of {suite} cannot be had from {}", self.mirror)
+        })
+    }
+
+    /// The names of a refreshed suite's packages that begin so.
+    pub fn names(&self, suite: &str, beginning: &str) -> Result<Vec<String>> {
+        let answer =
+            process::answer(self.command("apt-cache", suite).args(["pkgnames", beginning]))?;
+        Ok(answer.lines().map(str::to_owned).collect())
+    }
+
+    /// What a refreshed suite says of a package.
+    pub fn describe(&self, suite: &str, name: &str) -> Result<String> {
+        process::answer(self.command("apt-cache", suite).args(["show", "--no-all-versions", name]))
+    }
+
+    /// Downloads a package and unpacks it into a folder that stands for `/`.
+    pub fn unpack_into(&self, root: &Path, suite: &str, package: &str) -> Result<()> {
         let downloads = self.folder.join("downloads");
         fresh(&downloads)?;
         process::run(
             self.command("apt-get", suite)
-                .args(["-q", "download", &format!("{name}={version}")])
+                .args(["-q", "download", package])
                 .current_dir(&downloads),
         )?;
         let file = fs::read_dir(&downloads)
@@ -83,10 +108,7 @@ impl Apt {
             .map(|entry| entry.path())
             .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
             .with_context(|| format!("apt-get left no package in {}", downloads.display()))?;
-        let root = self.folder.join("root");
-        fresh(&root)?;
-        process::run(Command::new("dpkg-deb").arg("-x").arg(file).arg(&root))?;
-        Ok(root)
+        process::run(Command::new("dpkg-deb").arg("-x").arg(file).arg(root))
     }
 
     /// What is got is in its place: the rest is some 500 MB.

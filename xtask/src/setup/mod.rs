@@ -1,7 +1,7 @@
 //! Getting what building and testing need. What is there is left alone, and costs
 //! milliseconds; what is missing is got, and each step says so.
 
-mod apt;
+pub mod apt;
 mod linker;
 mod package;
 pub mod rust_src;
@@ -35,5 +35,11 @@ pub fn for_test(workspace: &Workspace) -> Result<()> {
         // Why first, and both at once: who has to install packages does it once.
         package::require(&[Purpose::Build, Purpose::Test])?;
     }
+    for_build(workspace)
+}
+
+/// For the test VMs, beside what the tests themselves need.
+pub fn for_vm(workspace: &Workspace) -> Result<()> {
+    package::require(&[Purpose::Build, Purpose::Test, Purpose::Vm])?;
     for_build(workspace)
 }

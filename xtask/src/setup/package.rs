@@ -11,6 +11,7 @@ use crate::process;
 pub enum Purpose {
     Build,
     Test,
+    Vm,
 }
 
 struct Need {
@@ -46,6 +47,22 @@ const NEEDS: &[Need] = &[
         debian: "iproute2",
         fedora: "iproute",
         arch: "iproute2",
+    },
+    Need {
+        command: "qemu-system-x86_64",
+        purpose: Purpose::Vm,
+        what_for: "tests run on other kernels in it",
+        debian: "qemu-system-x86",
+        fedora: "qemu-system-x86-core",
+        arch: "qemu-system-x86",
+    },
+    Need {
+        command: "xz",
+        purpose: Purpose::Vm,
+        what_for: "unpacks other kernels' modules",
+        debian: "xz-utils",
+        fedora: "xz",
+        arch: "xz",
     },
 ];
 
@@ -209,8 +226,14 @@ mod tests {
     #[test]
     fn a_package_is_named_once() {
         let needs: Vec<&Need> = NEEDS.iter().collect();
-        assert_eq!(packages(Family::Debian, &needs), ["gcc", "libc6-dev", "iproute2"]);
-        assert_eq!(packages(Family::Fedora, &needs), ["gcc", "iproute"]);
+        assert_eq!(
+            packages(Family::Debian, &needs),
+            ["gcc", "libc6-dev", "iproute2", "qemu-system-x86", "xz-utils"]
+        );
+        assert_eq!(
+            packages(Family::Fedora, &needs),
+            ["gcc", "iproute", "qemu-system-x86-core", "xz"]
+        );
     }
 
     #[test]
