@@ -182,6 +182,11 @@ pub struct TraceArgs {
     #[arg(long, help_heading = TUNING)]
     pub no_accept_hook: bool,
 
+    /// Read the kernel's type information from this file, for a kernel that does not
+    /// show its own in /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "FILE", help_heading = TUNING)]
+    pub btf: Option<PathBuf>,
+
     /// Mutant for the tests: take whoever is on the CPU for the owner.
     #[arg(long, hide = true)]
     pub owner_from_cpu: bool,

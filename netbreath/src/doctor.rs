@@ -85,6 +85,7 @@ fn everything() -> Ask {
         ring_size: 1 << 16,
         max_sockets: 1024,
         accept_hook: true,
+        btf: None,
         owner_from_cpu: false,
     }
 }

@@ -183,6 +183,7 @@ pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
             ring_size: ring_size(&args.ring_size)?,
             max_sockets: args.max_sockets,
             accept_hook: !args.no_accept_hook,
+            btf: args.btf.clone(),
             owner_from_cpu: args.owner_from_cpu,
         },
         command: args.command.clone(),

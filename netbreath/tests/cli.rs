@@ -228,3 +228,20 @@ fn a_broken_recording_is_an_error_with_its_line() {
                    No such file or directory (os error 2)\n";
     assert_eq!(talk, message);
 }
+
+#[test]
+fn a_kernel_without_type_information_is_an_error_that_says_what_to_do() {
+    // SAFETY: asks for a number only.
+    if unsafe { libc::geteuid() } != 0 {
+        return skip("without privilege, that is the first thing to be missing");
+    }
+    let foreign = Temporary::new("no BTF at all");
+    for (file, why) in
+        [("/nonexistent/btf", "cannot read /nonexistent/btf"), (foreign.path(), "no magic number")]
+    {
+        let (code, stdout, stderr) = run(&["trace", "--btf", file, "-d", "1s"]);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        assert!(stderr.contains("no type information of this kernel"), "{stderr}");
+        assert!(stderr.contains(why) && stderr.contains("--btf FILE"), "{stderr}");
+    }
+}

@@ -23,6 +23,8 @@ pub struct Ask {
     /// Watch accept(): a small tax on every system call on kernels where only the
     /// system call's own tracepoint can be had.
     pub accept_hook: bool,
+    /// The kernel's type information, where it does not show its own.
+    pub btf: Option<std::path::PathBuf>,
     /// Mutant for the tests: take whoever is on the CPU for the owner.
     pub owner_from_cpu: bool,
 }

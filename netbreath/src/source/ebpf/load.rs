@@ -44,8 +44,9 @@ pub enum Error {
     )]
     Privilege { missing: &'static str },
     #[error(
-        "this kernel shows no type information ({source}): netbreath needs a kernel built with \
-         CONFIG_DEBUG_INFO_BTF=y, as those of all large distributions are since 2021"
+        "there is no type information of this kernel ({source}): use a kernel built with \
+         CONFIG_DEBUG_INFO_BTF=y, as those of all large distributions are since 2021, or give \
+         its BTF with --btf FILE"
     )]
     Btf { source: btf::Error },
     #[error("cannot parse the kernel's type information: {source}")]
@@ -81,7 +82,7 @@ struct Company {
 
 /// Loads and attaches all that `ask` needs.
 pub fn load(ask: &Ask) -> Result<Loaded, Error> {
-    let kernel = Kernel::ask()?;
+    let kernel = Kernel::ask(ask.btf.as_deref())?;
     let mut company =
         Company { storage: true, connect: true, accept: ask.accept_hook, destroy: true };
     loop {
@@ -115,7 +116,7 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
 
 /// Loads every program of the object on its own and attaches none.
 pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
-    let kernel = Kernel::ask()?;
+    let kernel = Kernel::ask(ask.btf.as_deref())?;
     let company = Company { storage: true, connect: true, accept: true, destroy: true };
     let mut object = open(ask, &kernel, company)?;
     let mut all = Vec::new();
@@ -148,11 +149,12 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn ask() -> Result<Kernel, Error> {
+    fn ask(file: Option<&Path>) -> Result<Kernel, Error> {
         if let Some(missing) = missing_privilege() {
             return Err(Error::Privilege { missing });
         }
-        let btf = Btf::read(Path::new(Btf::KERNEL)).map_err(|source| Error::Btf { source })?;
+        let file = file.unwrap_or(Path::new(Btf::KERNEL));
+        let btf = Btf::read(file).map_err(|source| Error::Btf { source })?;
         let parameters = all_rungs()
             .filter_map(|rung| match rung.attach {
                 Attach::Fexit(name, _) => Some((name, btf.parameters(name))),
