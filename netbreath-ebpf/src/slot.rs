@@ -9,6 +9,11 @@
 //! untyped pointer to them. The latter are `PARKED` and move to the storage at the
 //! first look after accept().
 
+#![expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "by value, a slot would be copied to the stack, which it would fill"
+)]
+
 use core::ptr;
 
 use aya_ebpf::bindings::{
@@ -171,7 +176,7 @@ fn adopt(home: &'static mut Slot, parked: &Slot, addr: u64) -> Option<&'static m
     Some(home)
 }
 
-const _: () = assert!(size_of::<Slot>() % size_of::<u64>() == 0);
+const _: () = assert!(size_of::<Slot>().is_multiple_of(size_of::<u64>()));
 
 /// An empty slot for a socket, in place of any that it has.
 #[inline(always)]
@@ -212,10 +217,9 @@ pub fn open_child<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
     if slot.is_none() {
         emit::missed(hook, Miss::NoSlot);
     }
-    slot.map(|slot| {
-        reset(slot);
-        slot
-    })
+    let slot = slot?;
+    reset(slot);
+    Some(slot)
 }
 
 /// Puts the slot of a connection that came in where what sees accept() finds it.

@@ -85,10 +85,13 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         Some(_) => slot::open(sk, Hook::SockState),
         None => match slot::find(sk) {
             // Older than netbreath, and no seed told of it.
-            None => slot::open(sk, Hook::SockState).map(|slot| {
-                sock::describe(sk, &mut slot.socket, at);
-                slot
-            }),
+            None => match slot::open(sk, Hook::SockState) {
+                Some(slot) => {
+                    sock::describe(sk, &mut slot.socket, at);
+                    Some(slot)
+                }
+                None => None,
+            },
             found => found,
         },
     };

@@ -91,7 +91,8 @@ pub enum Tracer {
 pub fn judge(events: &[Event], acts: &[Act], started: i64, tracer: Tracer) -> Row {
     let mut row = Row::default();
     let boots = boot_offsets(events);
-    let lives = lives(events, acts, started);
+    let mut lives = lives(events, acts, started);
+    rename(&mut lives, acts);
     row.connections = acts.iter().filter(|act| act.what == What::Connect).count() as u64;
     row.lost = events.iter().filter(|event| event.is("gap")).filter_map(|gap| gap.count).sum();
 
@@ -304,6 +305,26 @@ fn cookie(act: &Act, events: &[Event]) -> Option<u64> {
             && (local.is_none() || event.local == local)
     };
     events.iter().find(same)?.socket
+}
+
+/// A process that has become another program since has another name, and it is the one
+/// to say: the tracer may know it before the process's next act.
+fn rename(lives: &mut HashMap<u64, Life<'_>>, acts: &[Act]) {
+    let mut newer: HashMap<(u32, &str), Vec<&str>> = HashMap::new();
+    for act in acts {
+        let Some(was) = &act.was else { continue };
+        let names = newer.entry((act.pid, was)).or_default();
+        if !names.contains(&act.comm.as_str()) {
+            names.push(&act.comm);
+        }
+    }
+    for phase in lives.values_mut().flat_map(|life| &mut life.phases) {
+        let [pid] = phase.pids[..] else { continue };
+        let [name] = &phase.comms[..] else { continue };
+        let names = newer.get(&(pid, name.as_str())).into_iter().flatten();
+        let names: Vec<String> = names.map(|name| (*name).to_owned()).collect();
+        phase.comms.extend(names);
+    }
 }
 
 fn phase(act: &Act, hows: Vec<&'static str>) -> Phase {

@@ -129,7 +129,7 @@ impl Btf {
     pub fn structures(&self, names: &[&str]) -> Vec<Option<usize>> {
         let mut found = vec![None; names.len()];
         for at in self.types.iter().skip(1).map(|at| *at as usize) {
-            if self.word(at + 4).map(kind) != Some(STRUCT) {
+            if self.word(at + 4).is_none_or(|info| kind(info) != STRUCT) {
                 continue;
             }
             for (name, found) in names.iter().zip(&mut found) {
