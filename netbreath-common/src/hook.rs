@@ -15,10 +15,11 @@ pub enum Hook {
     Exec = 8,
     Exit = 9,
     Processes = 10,
+    Rename = 11,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 11] = [
+    pub const ALL: [Hook; 12] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
@@ -30,6 +31,7 @@ impl Hook {
         Hook::Exec,
         Hook::Exit,
         Hook::Processes,
+        Hook::Rename,
     ];
 
     /// The hook's name, as `doctor` and gaps print it.
@@ -46,6 +48,7 @@ impl Hook {
             Hook::Exec => "exec",
             Hook::Exit => "exit",
             Hook::Processes => "processes",
+            Hook::Rename => "rename",
         }
     }
 }

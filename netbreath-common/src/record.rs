@@ -15,6 +15,8 @@ pub enum Kind {
     Owner = 7,
     /// A process that existed when netbreath started.
     Exists = 8,
+    /// A process gave itself another name.
+    Rename = 9,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             6 => Some(Kind::Exit),
             7 => Some(Kind::Owner),
             8 => Some(Kind::Exists),
+            9 => Some(Kind::Rename),
             _ => None,
         }
     }
@@ -267,7 +270,7 @@ records! {
     Accept: 192, &[Kind::Accept];
     Seed: 184, &[Kind::Seed];
     Handover: 216, &[Kind::Owner];
-    Process: 88, &[Kind::Fork, Kind::Exit];
+    Process: 88, &[Kind::Fork, Kind::Exit, Kind::Rename];
     Program: 864, &[Kind::Exec, Kind::Exists];
 }
 

@@ -5,7 +5,8 @@
 //! `sched_process_fork(struct task_struct *parent, struct task_struct *child)`,
 //! `sched_process_exec(struct task_struct *p, …)`, which comes when the new program
 //! is in place, and `sched_process_exit(struct task_struct *p, …)`, which comes for
-//! each thread, before its files are closed. What existed before comes from the
+//! each thread, before its files are closed; `task_rename(struct task_struct *task,
+//! const char *comm)`, which comes before the name is set. What existed before comes from the
 //! iterator `task(struct bpf_iter_meta *meta, struct task_struct *task)`.
 //!
 //! Tasks are read by calls even where their type is known: these events are rare, and
@@ -13,7 +14,7 @@
 //! of the kernel, which takes it a millisecond.
 
 use aya_ebpf::bindings::BPF_ANY;
-use aya_ebpf::helpers::generated::bpf_seq_write;
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_seq_write};
 use aya_ebpf::macros::{btf_tracepoint, map, raw_tracepoint};
 use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
@@ -67,6 +68,18 @@ fn nb_exit_raw(ctx: RawTracePointContext) -> i32 {
     0
 }
 
+#[btf_tracepoint(function = "task_rename")]
+fn nb_rename_btf(ctx: BtfTracePointContext) -> i32 {
+    rename(Untyped::new(ctx.arg(0)), ctx.arg(1));
+    0
+}
+
+#[raw_tracepoint(tracepoint = "task_rename")]
+fn nb_rename_raw(ctx: RawTracePointContext) -> i32 {
+    rename(Untyped::new(ctx.arg(0)), ctx.arg(1));
+    0
+}
+
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
 fn nb_processes(ctx: *mut c_void) -> i32 {
@@ -117,6 +130,22 @@ fn exit(task: Untyped) {
     if task::is_last(task) {
         let owner = task::owner_of(task, How::Unknown);
         send(Hook::Exit, Kind::Exit, &owner, task::parent(task));
+    }
+}
+
+#[inline(always)]
+fn rename(task: Untyped, comm: *const c_void) {
+    // Threads have names of their own, which nobody is called by here.
+    if !config::emits(kinds::PROCESS) || !task::is_leader(task) {
+        return;
+    }
+    let mut owner = task::owner_of(task, How::Unknown);
+    owner.comm = [0; 16];
+    let comm_ptr = (&raw mut owner.comm).cast();
+    let read =
+        unsafe { bpf_probe_read_kernel_str(comm_ptr, size_of_val(&owner.comm) as u32, comm) };
+    if read > 0 {
+        send(Hook::Rename, Kind::Rename, &owner, task::parent(task));
     }
 }
 

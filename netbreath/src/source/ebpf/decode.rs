@@ -131,7 +131,7 @@ impl Decoder {
                 }
                 Body::Exec(process)
             }
-            kind @ (Kind::Fork | Kind::Exit) => {
+            kind @ (Kind::Fork | Kind::Exit | Kind::Rename) => {
                 let record: record::Process = record::read(bytes).ok_or_else(refuse)?;
                 let Some(process) = self.processes.apply(kind, &record) else {
                     return Ok(None);

@@ -132,6 +132,16 @@ pub const LADDERS: &[Ladder] = &[
         ],
     },
     Ladder {
+        hook: Hook::Rename,
+        purpose: "which names processes give themselves: without it, a process has the name that \
+            it had when it became its program",
+        needed: false,
+        rungs: &[
+            Rung::new("nb_rename_btf", BtfTracepoint("task_rename")),
+            Rung::new("nb_rename_raw", RawTracepoint("task_rename")),
+        ],
+    },
+    Ladder {
         hook: Hook::Exit,
         purpose: "which processes end: without it, they are remembered for longer than they need \
             be",

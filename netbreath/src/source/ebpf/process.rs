@@ -59,7 +59,8 @@ impl Processes {
         event
     }
 
-    /// Applies a record of another kind. Nothing if the process had ended before.
+    /// Applies a record of another kind. Nothing if the process had ended before, or
+    /// only changed its name.
     pub fn apply(&mut self, kind: Kind, process: &record::Process) -> Option<Process> {
         let key = Key::of(process);
         if kind == Kind::Fork {
@@ -79,8 +80,12 @@ impl Processes {
             return Some(event);
         }
         let Some(known) = self.known.get_mut(&key) else {
-            return Some(event(process, None));
+            return (kind == Kind::Exit).then(|| event(process, None));
         };
+        if kind == Kind::Rename {
+            known.comm = Comm::new(process.comm);
+            return None;
+        }
         if known.ended {
             // Two threads were both the last.
             return None;
@@ -109,11 +114,10 @@ impl Processes {
 }
 
 impl Known {
-    /// Its name, if it became another program after `exec` was read of it: what was
-    /// read then is the name of a program that it no longer runs. Otherwise a name
-    /// that was read is newer than ours, since a process can rename itself.
+    /// Its name, which is newer than any that was read with a socket's owner, unless
+    /// the record of a later program was lost: `exec` was read with that name.
     pub fn newer_comm(&self, exec: u32) -> Option<Comm> {
-        (self.exec.wrapping_sub(exec).cast_signed() > 0).then_some(self.comm)
+        (self.exec.wrapping_sub(exec).cast_signed() >= 0).then_some(self.comm)
     }
 }
 
@@ -296,13 +300,16 @@ mod tests {
     }
 
     #[test]
-    fn only_a_later_program_has_a_newer_name() {
+    fn a_name_is_ours_unless_a_later_program_has_another() {
         let mut processes = Processes::default();
         processes.run(&program(process(2, 20, 6, "new"), b"new\0", b""));
         let known = processes.find(2, 20).unwrap();
         assert_eq!(known.newer_comm(5), Some(Comm::from_name("new")));
-        assert_eq!(known.newer_comm(6), None);
+        assert_eq!(known.newer_comm(6), Some(Comm::from_name("new")));
         assert_eq!(known.newer_comm(7), None);
+        assert_eq!(processes.apply(Kind::Rename, &process(2, 20, 6, "own")), None);
+        let known = processes.find(2, 20).unwrap();
+        assert_eq!(known.newer_comm(5), Some(Comm::from_name("own")));
     }
 
     #[test]
