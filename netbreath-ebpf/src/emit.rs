@@ -26,6 +26,10 @@ static ARMED: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static MISSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(miss::COUNTERS, 0);
 
+/// How often a second program did the work of one that the kernel has skipped.
+#[map]
+static STOOD_IN: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
 /// Where each CPU is in its sequence of records.
 #[map]
 static SEQUENCE: PerCpuArray<Sequence> = PerCpuArray::with_max_entries(1, 0);
@@ -130,7 +134,18 @@ pub fn missed(hook: Hook, miss: Miss) {
 
 #[inline(always)]
 fn count(hook: Hook, miss: Miss) {
-    if let Some(counter) = MISSES.get_ptr_mut(miss::counter(hook, miss)) {
+    add_one(MISSES.get_ptr_mut(miss::counter(hook, miss)));
+}
+
+/// Counts that a second program does the work of one that was skipped.
+#[inline(always)]
+pub fn stood_in() {
+    add_one(STOOD_IN.get_ptr_mut(0));
+}
+
+#[inline(always)]
+fn add_one(counter: Option<*mut u64>) {
+    if let Some(counter) = counter {
         unsafe {
             atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, 1);
         }

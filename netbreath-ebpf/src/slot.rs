@@ -53,7 +53,9 @@ pub struct Slot {
     /// When it was established; 0 if not seen.
     pub established: u64,
     pub flags: u32,
-    pub pendings: u32,
+    pub pendings: u16,
+    /// The state it is in, as far as it was seen: a number of `TcpState`.
+    pub state: u16,
     pub pending: [Pending; PENDINGS],
 }
 
@@ -114,6 +116,7 @@ static EMPTY: Slot = Slot {
     established: 0,
     flags: 0,
     pendings: 0,
+    state: 0,
     pending: [Pending { at: 0, in_state: 0, on_cpu: 0, old: 0, new: 0, zero: [0; 2] }; PENDINGS],
 };
 
@@ -202,6 +205,7 @@ fn reset(slot: &mut Slot) {
     slot.established = 0;
     slot.flags = 0;
     slot.pendings = 0;
+    slot.state = 0;
     slot.socket.born = 0;
     slot.socket.flow.sport = 0;
 }

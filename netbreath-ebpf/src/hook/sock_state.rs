@@ -29,6 +29,23 @@ fn nb_state_btf(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// Comes right after `nb_state_btf`, and does its work where the kernel has skipped that
+/// one: it does when it already runs on this CPU and an interrupt comes between.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn nb_state_btf2(ctx: BtfTracePointContext) -> i32 {
+    let (sk, old, new) = (Typed::new(ctx.arg(0)), ctx.arg(1), ctx.arg(2));
+    let seen = match slot::find(sk) {
+        Some(slot) => i32::from(slot.state) == new,
+        // Forgotten already.
+        None => config::HAS_DESTROY() == 0 && new == TcpState::Close as i32,
+    };
+    if !seen && old != new {
+        emit::stood_in();
+        sock_state::<Typed>(sk, old, new);
+    }
+    0
+}
+
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 fn nb_state_raw(ctx: RawTracePointContext) -> i32 {
     let sk: *const c_void = ctx.arg(0);
@@ -96,6 +113,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         },
     };
     let Some(mut slot) = found else { return };
+    slot.state = new as u16;
     if slot.flags & IGNORED != 0 {
         forget(sk, new);
         return;
@@ -193,7 +211,7 @@ fn hold(slot: &mut Slot, transition: Pending) {
     let count = slot.pendings as usize;
     if count < PENDINGS {
         slot.pending[count] = transition;
-        slot.pendings = count as u32 + 1;
+        slot.pendings = count as u16 + 1;
     } else {
         emit::missed(Hook::SockState, Miss::PendingFull);
     }

@@ -21,6 +21,9 @@ pub struct Ladder {
 pub struct Rung {
     /// The name of its program in the object.
     pub program: &'static str,
+    /// A program on the same attach point, right behind it, that does its work where the
+    /// kernel has skipped it.
+    pub second: Option<&'static str>,
     pub attach: Attach,
     /// What this rung does not show that better ones do; empty if nothing.
     pub lost: &'static str,
@@ -65,7 +68,7 @@ impl Attach {
 
 impl Rung {
     const fn new(program: &'static str, attach: Attach) -> Rung {
-        Rung { program, attach, lost: "", cost: "" }
+        Rung { program, second: None, attach, lost: "", cost: "" }
     }
 
     const fn losing(self, lost: &'static str) -> Rung {
@@ -74,6 +77,15 @@ impl Rung {
 
     const fn costing(self, cost: &'static str) -> Rung {
         Rung { cost, ..self }
+    }
+
+    const fn backed_by(self, second: &'static str) -> Rung {
+        Rung { second: Some(second), ..self }
+    }
+
+    /// Its programs, in the order in which they are attached.
+    pub fn programs(&self) -> impl std::iter::Iterator<Item = &'static str> {
+        [self.program].into_iter().chain(self.second)
     }
 
     /// Its pointers are typed, so that slots can lie on the socket.
@@ -221,7 +233,8 @@ pub const LADDERS: &[Ladder] = &[
         purpose: "every change of state of every TCP socket",
         needed: true,
         rungs: &[
-            Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state")),
+            Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state"))
+                .backed_by("nb_state_btf2"),
             Rung::new("nb_state_raw", RawTracepoint("inet_sock_set_state")).losing(NO_INHERITANCE),
             Rung::new("nb_state_tp", Tracepoint(&[("sock", "inet_sock_set_state")]))
                 .losing(NO_INHERITANCE),

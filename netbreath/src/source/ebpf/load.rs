@@ -121,14 +121,15 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     let mut object = open(ask, &kernel, company)?;
     let mut all = Vec::new();
     for rung in all_rungs() {
-        let program =
-            object.program_mut(rung.program).ok_or(Error::NoProgram { program: rung.program })?;
-        let verdict = match load_program(program, &rung.attach, &kernel) {
-            Ok(()) => Verdict::Loaded,
-            Err(Refusal { by_verifier: true, why }) => Verdict::Rejected(why),
-            Err(Refusal { why, .. }) => Verdict::NotHere(why),
-        };
-        all.push((rung.program.to_owned(), verdict));
+        for name in rung.programs() {
+            let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
+            let verdict = match load_program(program, &rung.attach, &kernel) {
+                Ok(()) => Verdict::Loaded,
+                Err(Refusal { by_verifier: true, why }) => Verdict::Rejected(why),
+                Err(Refusal { why, .. }) => Verdict::NotHere(why),
+            };
+            all.push((name.to_owned(), verdict));
+        }
     }
     Ok(all)
 }
@@ -351,17 +352,17 @@ fn climb(
     kernel: &Kernel,
 ) -> Result<Reached, Error> {
     let mut refused = Vec::new();
-    for rung in ladder.rungs {
-        let program =
-            object.program_mut(rung.program).ok_or(Error::NoProgram { program: rung.program })?;
-        match load_program(program, &rung.attach, kernel)
-            .and_then(|()| attach(program, &rung.attach))
-        {
-            Ok(()) => {
-                return Ok(Reached { ladder, rung: Some(rung), refused });
+    'rungs: for rung in ladder.rungs {
+        for name in rung.programs() {
+            let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
+            if let Err(Refusal { why, .. }) = load_program(program, &rung.attach, kernel)
+                .and_then(|()| attach(program, &rung.attach))
+            {
+                refused.push((rung, why));
+                continue 'rungs;
             }
-            Err(Refusal { why, .. }) => refused.push((rung, why)),
         }
+        return Ok(Reached { ladder, rung: Some(rung), refused });
     }
     if needed {
         let refused: Vec<String> =

@@ -50,6 +50,7 @@ pub struct Ebpf {
     ring: AsyncFd<RingBuf<MapData>>,
     armed: Armed,
     misses: PerCpuArray<MapData, u64>,
+    stood_in: PerCpuArray<MapData, u64>,
     decoder: decode::Decoder,
     /// Decoded and in order, but younger than the watermark.
     held: Vec<Event>,
@@ -102,6 +103,8 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         .map_err(|error| Error::Ring { source: error.into_parts().1 })?;
     let armed = Armed::map(take(&mut object, "ARMED")?)?;
     let misses = PerCpuArray::try_from(take(&mut object, "MISSES")?).map_err(failed("MISSES"))?;
+    let stood_in =
+        PerCpuArray::try_from(take(&mut object, "STOOD_IN")?).map_err(failed("STOOD_IN"))?;
     let (now, skipped) = (Instant::now(), reached.len());
     let mut source = Ebpf {
         object,
@@ -109,6 +112,7 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         ring,
         armed,
         misses,
+        stood_in,
         decoder: decode::Decoder::new(load::cgroup_root(), &ask.filter, ask.owner_from_cpu),
         held: Vec::new(),
         first: Vec::new(),
@@ -185,8 +189,7 @@ impl Source for Ebpf {
         }
         self.release(events, None);
         self.count_misses(events)?;
-        self.count_skipped(events);
-        Ok(())
+        self.count_skipped(events)
     }
 
     fn follow(&mut self, pid: u32) -> Result<(), Error> {
@@ -319,7 +322,7 @@ impl Ebpf {
             return Ok(());
         }
         self.check_at = now + CHECK_EVERY;
-        self.count_skipped(events);
+        self.count_skipped(events)?;
         /// Smaller steps are the clock's discipline, not news.
         const STEP: u64 = 1_000_000;
         let boot = boot();
@@ -350,20 +353,27 @@ impl Ebpf {
     }
 
     /// Appends a gap for each hook that the kernel has skipped since the last call.
-    fn count_skipped(&mut self, events: &mut Vec<Event>) {
+    fn count_skipped(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
         for (reached, skipped) in self.reached.iter().zip(&mut self.skipped) {
-            let total = reached
-                .rung
-                .and_then(|rung| self.object.program(rung.program))
+            let Some(rung) = reached.rung else { continue };
+            let mut total = self
+                .object
+                .program(rung.program)
                 .and_then(|program| recursion_misses(program.fd().ok()?.as_fd().as_raw_fd()))
                 .unwrap_or(0);
+            if rung.second.is_some() {
+                // Read after the misses: the second program comes behind the first.
+                let per_cpu = self.stood_in.get(&0, 0).map_err(failed("STOOD_IN"))?;
+                total = total.saturating_sub(per_cpu.iter().sum());
+            }
             let count = total.saturating_sub(*skipped);
-            *skipped = total;
+            *skipped = total.max(*skipped);
             if count > 0 {
                 self.lost += count;
                 events.push(here(gap::skipped(reached.ladder.hook, count)));
             }
         }
+        Ok(())
     }
 }
 
