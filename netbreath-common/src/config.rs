@@ -69,4 +69,16 @@ pub mod emit {
     /// Exec, fork and exit: names of owners are made from them.
     pub const PROCESS: u32 = 1 << 3;
     pub const OWNER: u32 = 1 << 4;
+    pub const HALF_OPEN: u32 = 1 << 8;
+}
+
+/// Places in the map `TICKS`: the kernel's clock of timers beside the monotonic one, at
+/// one moment, and how often the former ticks.
+pub mod tick {
+    pub const JIFFIES: u32 = 0;
+    /// `CLOCK_MONOTONIC` in nanoseconds at that moment.
+    pub const MONOTONIC: u32 = 1;
+    /// Ticks a second, which the reader finds out; 0 until then.
+    pub const HZ: u32 = 2;
+    pub const COUNT: u32 = 3;
 }

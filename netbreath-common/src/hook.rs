@@ -16,10 +16,12 @@ pub enum Hook {
     Exit = 9,
     Processes = 10,
     Rename = 11,
+    HalfOpen = 12,
+    Mini = 13,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 12] = [
+    pub const ALL: [Hook; 14] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
@@ -32,6 +34,8 @@ impl Hook {
         Hook::Exit,
         Hook::Processes,
         Hook::Rename,
+        Hook::HalfOpen,
+        Hook::Mini,
     ];
 
     /// The hook's name, as `doctor` and gaps print it.
@@ -49,6 +53,8 @@ impl Hook {
             Hook::Exit => "exit",
             Hook::Processes => "processes",
             Hook::Rename => "rename",
+            Hook::HalfOpen => "half_open",
+            Hook::Mini => "mini",
         }
     }
 }

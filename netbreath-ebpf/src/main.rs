@@ -15,6 +15,7 @@ mod program;
 mod slot;
 mod sock;
 mod task;
+mod tick;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {

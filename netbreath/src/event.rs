@@ -31,6 +31,8 @@ pub struct Event {
 pub enum Body {
     /// The socket existed when the source started.
     Seed(Seed),
+    /// A SYN came to a listener; the socket is the one that the connection will be.
+    HalfOpen(HalfOpen),
     /// The socket went from one TCP state to another.
     State(State),
     /// A process took the connection from a listener's queue.
@@ -54,6 +56,7 @@ impl Body {
     pub const fn name(&self) -> &'static str {
         match self {
             Body::Seed(_) => "seed",
+            Body::HalfOpen(_) => "half_open",
             Body::State(_) => "state",
             Body::Accept(_) => "accept",
             Body::Owner(_) => "owner",
@@ -69,6 +72,21 @@ impl Body {
     pub const fn socket(&self) -> Option<&Socket> {
         match self {
             Body::Seed(Seed { socket, .. })
+            | Body::HalfOpen(HalfOpen { socket, .. })
+            | Body::State(State { socket, .. })
+            | Body::Accept(Accept { socket, .. })
+            | Body::Owner(Handover { socket, .. }) => Some(socket),
+            Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => {
+                None
+            }
+        }
+    }
+
+    /// The same, to complete it.
+    pub const fn socket_mut(&mut self) -> Option<&mut Socket> {
+        match self {
+            Body::Seed(Seed { socket, .. })
+            | Body::HalfOpen(HalfOpen { socket, .. })
             | Body::State(State { socket, .. })
             | Body::Accept(Accept { socket, .. })
             | Body::Owner(Handover { socket, .. }) => Some(socket),
@@ -83,6 +101,7 @@ impl Body {
         match self {
             Body::Exec(process) | Body::Fork(process) | Body::Exit(process) => Some(process),
             Body::Seed(_)
+            | Body::HalfOpen(_)
             | Body::State(_)
             | Body::Accept(_)
             | Body::Owner(_)
@@ -99,6 +118,14 @@ pub struct Seed {
     pub state: TcpState,
     /// Its descriptor in the owner.
     pub fd: u32,
+}
+
+/// A connection that begins: the kernel has answered a SYN, and waits for the ACK.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HalfOpen {
+    pub socket: Socket,
+    /// How often the kernel sends its answer again before it gives up, if known.
+    pub retries: u32,
 }
 
 /// One transition.
@@ -185,6 +212,8 @@ pub struct SocketId(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Socket {
     pub id: SocketId,
+    /// The socket at the other end, where that is one of this machine.
+    pub peer: Option<SocketId>,
     pub proto: Proto,
     pub flow: Flow,
     /// The process that owns it, if known.

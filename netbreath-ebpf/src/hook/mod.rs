@@ -3,7 +3,9 @@
 mod accept;
 mod connect;
 mod destroy;
+mod half_open;
 mod io;
+mod mini;
 mod process;
 mod seed;
 mod sock_state;

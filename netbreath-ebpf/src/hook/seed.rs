@@ -13,6 +13,7 @@ use netbreath_common::hook::Hook;
 use netbreath_common::record::{Header, How, Kind, Seed};
 use netbreath_common::tcp::TcpState;
 
+use super::half_open;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed};
 use crate::slot::{IGNORED, UNTOLD};
@@ -63,6 +64,9 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
                 return;
             }
             slot::own(slot, task::owner_of(task, How::Snapshot));
+            if state == TcpState::Listen as u8 {
+                half_open::listens(sk, &slot.socket.owner);
+            }
             if !config::emits(kinds::SEED) || filter::judge(sk, slot, true) != Verdict::Keep {
                 return;
             }

@@ -23,6 +23,9 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
             word(",\"state\":", seed.state.name(), out);
             field(",\"fd\":", Some(seed.fd), out);
         }
+        Body::HalfOpen(half_open) => {
+            field(",\"retries\":", Some(half_open.retries), out);
+        }
         Body::State(state) => {
             word(",\"old\":", state.old.name(), out);
             word(",\"new\":", state.new.name(), out);
@@ -53,6 +56,10 @@ fn ends(socket: &Socket, out: &mut Vec<u8>) {
     // A string: many readers keep numbers as doubles.
     out.extend_from_slice(b",\"socket\":\"");
     number(socket.id.0, out);
+    if let Some(peer) = socket.peer {
+        out.extend_from_slice(b"\",\"peer\":\"");
+        number(peer.0, out);
+    }
     word("\",\"proto\":", socket.proto.name(), out);
     field(",\"family\":", Some(socket.flow.family.number()), out);
     out.extend_from_slice(b",\"local\":\"");

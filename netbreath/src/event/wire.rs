@@ -10,8 +10,8 @@ use netbreath_common::tcp::TcpState;
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    Accept, Body, Cgroup, Comm, Endpoint, Event, Family, Flow, Gap, Handover, How, Owner, Process,
-    Proto, Seed, Socket, SocketId, State, Via,
+    Accept, Body, Cgroup, Comm, Endpoint, Event, Family, Flow, Gap, HalfOpen, Handover, How, Owner,
+    Process, Proto, Seed, Socket, SocketId, State, Via,
 };
 
 /// An [`Event`] as it stands on a line of JSON.
@@ -22,6 +22,7 @@ pub struct Line {
     event: Named,
     via: Via,
     socket: Option<Id>,
+    peer: Option<Id>,
     proto: Option<Proto>,
     family: Option<u8>,
     local: Option<Endpoint>,
@@ -37,6 +38,7 @@ pub struct Line {
     fd: Option<Option<u32>>,
     #[serde(default, deserialize_with = "nullable")]
     from: Option<Option<OwnerLine>>,
+    retries: Option<u32>,
     #[serde(default, deserialize_with = "nullable")]
     owner: Option<Option<OwnerLine>>,
     opened_by: Option<OwnerLine>,
@@ -105,9 +107,10 @@ impl Line {
                     _ => Body::Exit(process),
                 }
             }
-            Named::Seed | Named::State | Named::Accept | Named::Owner => {
+            Named::Seed | Named::HalfOpen | Named::State | Named::Accept | Named::Owner => {
                 let socket = Socket {
                     id: self.socket.ok_or(need("socket"))?.0,
+                    peer: self.peer.map(|peer| peer.0),
                     proto: self.proto.ok_or(need("proto"))?,
                     flow: Flow {
                         family: match self.family.ok_or(need("family"))? {
@@ -129,6 +132,10 @@ impl Line {
                         socket,
                         state: self.state.ok_or(need("state"))?.0,
                         fd: self.fd.flatten().ok_or(need("fd"))?,
+                    }),
+                    Named::HalfOpen => Body::HalfOpen(HalfOpen {
+                        socket,
+                        retries: self.retries.ok_or(need("retries"))?,
                     }),
                     Named::Owner => Body::Owner(Handover {
                         socket,
@@ -166,6 +173,7 @@ where
 #[serde(rename_all = "snake_case")]
 enum Named {
     Seed,
+    HalfOpen,
     State,
     Accept,
     Owner,
@@ -180,6 +188,7 @@ impl Named {
     const fn name(self) -> &'static str {
         match self {
             Named::Seed => "seed",
+            Named::HalfOpen => "half_open",
             Named::State => "state",
             Named::Accept => "accept",
             Named::Owner => "owner",
@@ -302,6 +311,7 @@ mod tests {
             body: Body::State(State {
                 socket: Socket {
                     id: SocketId(138_858),
+                    peer: None,
                     proto: Proto::Tcp,
                     flow: Flow {
                         family: Family::V4,
@@ -398,7 +408,15 @@ mod tests {
         let nameless = Process { exe: None, cmdline: None, ..process.clone() };
         let processes = [Body::Exec(process.clone()), Body::Fork(nameless), Body::Exit(process)]
             .map(|body| Event { at: 1_000, via: Via::Kernel, body });
-        for event in [state(), unknown, handover, gap, clock].into_iter().chain(processes) {
+        let half_open = match state().body {
+            Body::State(State { mut socket, .. }) => {
+                socket.peer = Some(SocketId(138_857));
+                let body = Body::HalfOpen(HalfOpen { socket, retries: 5 });
+                Event { at: 9, via: Via::Kernel, body }
+            }
+            body => Event { at: 9, via: Via::Kernel, body },
+        };
+        for event in [state(), unknown, handover, half_open, gap, clock].into_iter().chain(processes) {
             assert_eq!(read(&json(&event)), event);
         }
     }

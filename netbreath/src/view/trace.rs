@@ -13,7 +13,7 @@ pub const LEAST_NEEDED: [&str; 6] = ["event", "proto", "how", "time", "in_state"
 
 /// Every column that `--columns` knows.
 #[rustfmt::skip]
-pub static COLUMNS: [Column<Event>; 26] = [
+pub static COLUMNS: [Column<Event>; 27] = [
     column("time", "TIME", "when it happened", Width { least: 12, usual: 15, most: 15 }, AT.read, &[&AT]),
     column("process", "PROCESS", "the process that owns the connection: name[pid]", Width { least: 15, usual: 22, most: 24 }, process, &[&PID, &COMM, &OWN_PID, &OWN_COMM]),
     column("how", "HOW", "how the owner is known: connect, listen, accept, inherited, snapshot or io", Width::fixed(9), HOW.read, &[&HOW]),
@@ -21,7 +21,7 @@ pub static COLUMNS: [Column<Event>; 26] = [
     column("proto", "PROTO", "the protocol", Width::fixed(5), PROTO.read, &[&PROTO, &FAMILY]),
     column("local", "LOCAL", "address and port on this machine", Width { least: 19, usual: 21, most: 40 }, LOCAL.read, &[&LOCAL]),
     column("remote", "REMOTE", "address and port of the other side", Width { least: 19, usual: 21, most: 40 }, REMOTE.read, &[&REMOTE]),
-    column("transition", "TRANSITION", "the state that TCP left and the one it entered; for exec, the program", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD]),
+    column("transition", "TRANSITION", "the state that TCP left and the one it entered; for exec, the program", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD, &RETRIES]),
     right("in_state", "IN STATE", "how long it had been in the old state; for accept, how long it had waited", Width::fixed(8), in_state, &[&IN_STATE, &QUEUED]),
     right("pid", "PID", "process id of the owner", Width::fixed(7), pid, &[&PID, &OWN_PID]),
     column("comm", "COMM", "name of the owner", Width::fixed(15), comm, &[&COMM, &OWN_COMM]),
@@ -37,13 +37,14 @@ pub static COLUMNS: [Column<Event>; 26] = [
     column("container", "CONTAINER", "id of the container", Width { least: 12, usual: 12, most: 64 }, CONTAINER.read, &[&CONTAINER]),
     column("pod", "POD", "uid of the Kubernetes pod", Width::fixed(36), POD.read, &[&POD]),
     right("socket", "SOCKET", "the connection's identity while netbreath runs", Width::fixed(8), SOCKET.read, &[&SOCKET]),
+    right("peer", "PEER", "the socket at the other end, where that is one of this machine", Width::fixed(8), PEER.read, &[&PEER]),
     column("via", "VIA", "how the event is known: from the kernel, packets, …", Width::fixed(8), VIA.read, &[&VIA]),
     column("born", "BORN", "whether the connection was seen from its start", Width::fixed(4), BORN.read, &[&BORN]),
     right("queued", "QUEUED", "accept: how long the connection had waited for it", Width::fixed(8), QUEUED.read, &[&QUEUED]),
 ];
 
 /// The keys of a row in JSON, in the order of the schema.
-pub const KEYS: [&str; 31] = [
+pub const KEYS: [&str; 33] = [
     "at",
     "event",
     "via",
@@ -55,6 +56,7 @@ pub const KEYS: [&str; 31] = [
     "uid",
     "start",
     "socket",
+    "peer",
     "proto",
     "family",
     "local",
@@ -65,6 +67,7 @@ pub const KEYS: [&str; 31] = [
     "in_state_ns",
     "queued_ns",
     "fd",
+    "retries",
     "owner.pid",
     "owner.comm",
     "owner.exe",
@@ -81,6 +84,13 @@ const AT: Field<Event> = field("at", |event| Cell::Time(event.at));
 const EVENT: Field<Event> = field("event", |event| Cell::Word(event.body.name()));
 const VIA: Field<Event> = field("via", |event| Cell::Word(event.via.name()));
 const SOCKET: Field<Event> = field("socket", |event| of(event, |socket| Cell::Id(socket.id.0)));
+const PEER: Field<Event> = field("peer", |event| {
+    of(event, |socket| socket.peer.map_or(Cell::Absent, |peer| Cell::Id(peer.0)))
+});
+const RETRIES: Field<Event> = field("retries", |event| match &event.body {
+    Body::HalfOpen(half_open) => Cell::Number(half_open.retries.into()),
+    _ => Cell::Absent,
+});
 const PROTO: Field<Event> =
     field("proto", |event| of(event, |socket| Cell::Word(socket.proto.name())));
 const FAMILY: Field<Event> =
@@ -180,6 +190,7 @@ fn uid(event: &Event) -> Cell<'_> {
 fn transition(event: &Event) -> Cell<'_> {
     match &event.body {
         Body::State(State { old, new, .. }) => Cell::Transition { old: *old, new: *new },
+        Body::HalfOpen(_) => Cell::Word("SYN received"),
         Body::Accept(Accept { fd, .. }) => Cell::Accepted { fd: *fd },
         Body::Owner(handover) => match &handover.from {
             Some(from) => Cell::From { pid: from.pid, comm: from.comm.bytes() },

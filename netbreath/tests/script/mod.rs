@@ -22,6 +22,7 @@ pub fn owner(pid: u32, comm: Comm, uid: u32, how: How) -> Option<Owner> {
 pub fn socket(id: u64, local: &str, remote: &str, owner: Option<Owner>) -> Socket {
     Socket {
         id: SocketId(id),
+        peer: None,
         proto: Proto::Tcp,
         flow: Flow {
             family: if local.starts_with('[') { Family::V6 } else { Family::V4 },

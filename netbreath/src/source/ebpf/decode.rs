@@ -9,10 +9,11 @@ use netbreath_common::tcp::TcpState;
 
 use super::process::Processes;
 use crate::event::{
-    Accept, Body, Cgroup, Comm, Endpoint, Event, Family, Flow, Handover, How, Owner, Process,
-    Proto, Seed, Socket, SocketId, State, Via,
+    Accept, Body, Cgroup, Comm, Endpoint, Event, Family, Flow, HalfOpen, Handover, How, Owner,
+    Process, Proto, Seed, Socket, SocketId, State, Via,
 };
 use crate::filter::{EventKind, Filter};
+use crate::life::{Input, Mini};
 
 /// Turns records into events; keeps what does not change between them.
 pub struct Decoder {
@@ -75,8 +76,8 @@ impl Decoder {
         }
     }
 
-    /// The event of a record, unless it only tells who is who.
-    pub fn event(&mut self, bytes: &[u8]) -> Result<Option<Event>, Error> {
+    /// What a record tells, unless that is only who is who.
+    pub fn input(&mut self, bytes: &[u8]) -> Result<Option<Input>, Error> {
         let header = record::header(bytes);
         let kind = header.map_or(0, |header| header.kind);
         let refuse = || Error { len: bytes.len(), kind };
@@ -88,12 +89,28 @@ impl Decoder {
                 if self.owner_from_cpu {
                     socket.owner = mutant(record.on_cpu);
                 }
-                Body::State(State {
+                let body = Body::State(State {
                     socket,
                     old: TcpState::from_kernel(record.old).ok_or_else(refuse)?,
                     new: TcpState::from_kernel(record.new).ok_or_else(refuse)?,
                     in_state: known(record.in_state),
-                })
+                });
+                if let Some(mini) = mini(&record) {
+                    let event = Event { at, via: Via::Kernel, body };
+                    return Ok(Some(Input::Shrunk(event, mini)));
+                }
+                body
+            }
+            Kind::HalfOpen => {
+                let record: record::HalfOpen = record::read(bytes).ok_or_else(refuse)?;
+                let socket = self.socket(&record.socket);
+                Body::HalfOpen(HalfOpen { socket, retries: record.retries })
+            }
+            Kind::Mini => {
+                let record: record::Mini = record::read(bytes).ok_or_else(refuse)?;
+                let state = u8::try_from(record.state).ok().and_then(TcpState::from_kernel);
+                let (id, state) = (SocketId(record.id), state.ok_or_else(refuse)?);
+                return Ok(Some(Input::Told { at, id, state }));
             }
             Kind::Accept => {
                 let record: record::Accept = record::read(bytes).ok_or_else(refuse)?;
@@ -146,7 +163,7 @@ impl Decoder {
                 body(process)
             }
         };
-        Ok(Some(Event { at, via: Via::Kernel, body }))
+        Ok(Some(Input::Event(Event { at, via: Via::Kernel, body })))
     }
 
     fn socket(&mut self, socket: &record::Socket) -> Socket {
@@ -154,6 +171,7 @@ impl Decoder {
         let family = if flow.family == 6 { Family::V6 } else { Family::V4 };
         Socket {
             id: SocketId(socket.id),
+            peer: None,
             proto: match flow.proto {
                 262 => Proto::Mptcp,
                 132 => Proto::Sctp,
@@ -227,6 +245,18 @@ impl Decoder {
 fn mutant(pid: u32) -> Option<Owner> {
     let comm = Comm::from_name("on-cpu");
     Some(Owner { pid, comm, exe: None, uid: 0, how: How::Connect })
+}
+
+/// The mini-socket that has taken a socket's place.
+fn mini(record: &record::State) -> Option<Mini> {
+    let state = TcpState::from_kernel(record.mini & !record::MINI_IN_DOUBT)?;
+    let timeout = u64::from(record.timeout) * 1_000_000_000;
+    Some(Mini {
+        state,
+        via: Via::Inferred,
+        in_doubt: record.mini & record::MINI_IN_DOUBT != 0,
+        timeout: known(timeout),
+    })
 }
 
 fn known(nanoseconds: u64) -> Option<u64> {

@@ -88,6 +88,11 @@ impl Rung {
         [self.program].into_iter().chain(self.second)
     }
 
+    /// It is called for each transition there is.
+    pub const fn sees_every_transition(&self) -> bool {
+        !matches!(self.attach, Attach::Kprobe(_))
+    }
+
     /// Its pointers are typed, so that slots can lie on the socket.
     pub const fn is_typed(&self) -> bool {
         matches!(self.attach, Attach::BtfTracepoint(_))
@@ -203,6 +208,21 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_connect_kp", Kprobe("tcp_connect")),
             Rung::new("nb_connect_ops", SockOps),
         ],
+    },
+    Ladder {
+        hook: Hook::HalfOpen,
+        purpose: "connections that are half-open: without it, nothing shows of one before its \
+            socket is made, and its time in SYN_RECV begins only then",
+        needed: false,
+        rungs: &[Rung::new("nb_half_open_ops", SockOps)
+            .losing("SYNs that are answered with a SYN cookie, before their connection is made")],
+    },
+    Ladder {
+        hook: Hook::Mini,
+        purpose: "packets to connections in TIME_WAIT, and to those in FIN_WAIT2 that no process \
+            holds: without it, when these get the peer's FIN is not seen",
+        needed: false,
+        rungs: &[Rung::new("nb_mini_btf", BtfTracepoint("kfree_skb"))],
     },
     Ladder {
         hook: Hook::Send,

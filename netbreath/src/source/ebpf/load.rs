@@ -90,7 +90,7 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
         fill(&mut object, &ask.filter)?;
         let mut reached = Vec::new();
         for ladder in LADDERS {
-            let unwanted = ladder.hook == Hook::Accept && !ask.accept_hook;
+            let unwanted = unwanted(ladder.hook, ask);
             if !unwanted {
                 let needed = ladder.needed || ladder.hook == Hook::Fork && ask.filter.command;
                 reached.push(climb(&mut object, ladder, needed, &kernel)?);
@@ -111,6 +111,18 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
             return Ok(Loaded { object, reached });
         }
         company = true_company;
+    }
+}
+
+/// Whether a hook would tell nothing that was asked for.
+fn unwanted(hook: Hook, ask: &Ask) -> bool {
+    let wants = |kind| ask.filter.wants(kind);
+    match hook {
+        Hook::Accept => !ask.accept_hook,
+        // The time in SYN_RECV is known by it, too.
+        Hook::HalfOpen => !wants(EventKind::HalfOpen) && !wants(EventKind::State),
+        Hook::Mini => !wants(EventKind::State),
+        _ => false,
     }
 }
 
@@ -247,6 +259,7 @@ fn emit_bits(filter: &Filter) -> u32 {
         (emit::ACCEPT, EventKind::Accept),
         (emit::SEED, EventKind::Seed),
         (emit::OWNER, EventKind::Owner),
+        (emit::HALF_OPEN, EventKind::HalfOpen),
     ];
     // Names of owners are made from the records of processes, whoever asks for those.
     bits.iter()
