@@ -72,13 +72,15 @@ pub mod emit {
     pub const HALF_OPEN: u32 = 1 << 8;
 }
 
-/// Places in the map `TICKS`: the kernel's clock of timers beside the monotonic one, at
-/// one moment, and how often the former ticks.
-pub mod tick {
+/// Places in the map `START`: what a pass over all there is finds at the start.
+pub mod start {
+    /// The kernel's clock of timers.
     pub const JIFFIES: u32 = 0;
     /// `CLOCK_MONOTONIC` in nanoseconds at that moment.
     pub const MONOTONIC: u32 = 1;
     /// Ticks a second, which the reader finds out; 0 until then.
     pub const HZ: u32 = 2;
-    pub const COUNT: u32 = 3;
+    /// Requests that waited at listeners: some may be older than the hooks.
+    pub const REQUESTS: u32 = 3;
+    pub const COUNT: u32 = 4;
 }

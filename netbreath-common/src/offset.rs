@@ -34,6 +34,7 @@ macro_rules! for_each_offset {
             TCP_LINGER2 "tcp_sock" "linger2",
             TCP_SND_UNA "tcp_sock" "snd_una",
             TCP_WRITE_SEQ "tcp_sock" "write_seq",
+            LISTENER_REQUESTS "inet_connection_sock" "icsk_accept_queue.qlen.counter",
             ICSK_RTO "inet_connection_sock" "icsk_rto",
             ICSK_SYN_RETRIES "inet_connection_sock" "icsk_syn_retries",
             MINI_STATE "inet_timewait_sock" "tw_substate",

@@ -15,7 +15,7 @@ mod program;
 mod slot;
 mod sock;
 mod task;
-mod tick;
+mod start;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {

@@ -125,7 +125,9 @@ pub struct Seed {
 pub struct HalfOpen {
     pub socket: Socket,
     /// How often the kernel sends its answer again before it gives up, if known.
-    pub retries: u32,
+    pub retries: Option<u32>,
+    /// The kernel remembered nothing of the SYN: what it needed came back with the ACK.
+    pub syn_cookie: bool,
 }
 
 /// One transition.

@@ -6,18 +6,20 @@
 //! nothing behind that could be hooked here.
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_SOCK_OPS_TIMEOUT_INIT};
+use aya_ebpf::bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_SOCK_OPS_TIMEOUT_INIT, bpf_sock_ops};
 use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
 use aya_ebpf::macros::{map, sock_ops};
 use aya_ebpf::maps::{HashMap, LruHashMap};
 use aya_ebpf::programs::SockOpsContext;
-use netbreath_common::config::emit as kinds;
+use netbreath_common::config::{emit as kinds, filter as filters};
 use netbreath_common::hook::Hook;
-use netbreath_common::record::{HalfOpen, How, Kind, Owner};
+use netbreath_common::record::{Flow, HalfOpen, How, Kind, Owner};
+use netbreath_common::tcp::TcpState;
 
 use crate::filter::{self, Verdict};
-use crate::kernel::{Kernel, Untyped};
-use crate::{config, emit, sock};
+use crate::kernel::{Callback, Kernel, Untyped};
+use crate::slot::IGNORED;
+use crate::{config, emit, slot, sock};
 
 /// When each half-open connection's SYN came, by its cookie. Those that come to nothing
 /// make room for younger ones.
@@ -30,8 +32,22 @@ static LISTENERS: HashMap<u64, Owner> = HashMap::with_max_entries(65_536, BPF_F_
 
 #[sock_ops]
 fn nb_half_open_ops(ctx: SockOpsContext) -> u32 {
-    // A full socket asks too: how long its own SYN shall wait.
-    if ctx.op() == BPF_SOCK_OPS_TIMEOUT_INIT && is_request(&ctx) {
+    if ctx.op() != BPF_SOCK_OPS_TIMEOUT_INIT {
+        return 1;
+    }
+    let ops: *const bpf_sock_ops = ctx.as_ptr().cast_const().cast();
+    if unsafe { (*ops).is_fullsock } != 0 {
+        // How long its own SYN shall wait, asks an active open; how long its answer, a
+        // connection that has its socket from the SYN on (TCP Fast Open).
+        if unsafe { (*ops).state } == TcpState::SynRecv as u32 {
+            let sk = unsafe { (*ops).__bindgen_anon_2.sk };
+            if !sk.is_null()
+                && let Some(bare) = Untyped::new(ctx.as_ptr()).follow(0)
+            {
+                fast_open(Callback::new(sk.cast_const().cast()), bare);
+            }
+        }
+    } else {
         // struct bpf_sock_ops_kern begins with the socket. The context that the verifier
         // knows shows a request's as null.
         if let Some(request) = Untyped::new(ctx.as_ptr()).follow(0) {
@@ -42,10 +58,28 @@ fn nb_half_open_ops(ctx: SockOpsContext) -> u32 {
     1
 }
 
+/// A connection is half-open and has its socket already: `bare`, of which `sk` shows
+/// nothing but its slot.
 #[inline(always)]
-fn is_request(ctx: &SockOpsContext) -> bool {
-    let ops: *const aya_ebpf::bindings::bpf_sock_ops = ctx.as_ptr().cast_const().cast();
-    unsafe { (*ops).is_fullsock == 0 }
+fn fast_open(sk: Callback, bare: Untyped) {
+    let at = emit::now();
+    let Some(slot) = slot::find(sk) else { return };
+    slot.since = at;
+    if slot.flags & IGNORED != 0 || !config::emits(kinds::HALF_OPEN) {
+        return;
+    }
+    if filter::judge(bare, slot, true) != Verdict::Keep {
+        return;
+    }
+    let retries = retries(bare);
+    emit::record::<HalfOpen>(Hook::HalfOpen, Kind::HalfOpen, at, |record| {
+        let record = record.as_mut_ptr();
+        unsafe {
+            (&raw mut (*record).socket).write(slot.socket);
+            (&raw mut (*record).retries).write(retries);
+            (&raw mut (*record).zero).write(0);
+        }
+    });
 }
 
 #[inline(always)]
@@ -62,17 +96,10 @@ fn half_open(request: Untyped, id: u64) {
     {
         return;
     }
-    if owner.is_none() && config::filters(netbreath_common::config::filter::OWNER) {
+    if owner.is_none() && config::filters(filters::OWNER) {
         return;
     }
-    let mut flow = netbreath_common::record::Flow {
-        saddr: [0; 16],
-        daddr: [0; 16],
-        sport: 0,
-        dport: 0,
-        family: 0,
-        proto: 0,
-    };
+    let mut flow = Flow { saddr: [0; 16], daddr: [0; 16], sport: 0, dport: 0, family: 0, proto: 0 };
     sock::read_flow(request, &mut flow);
     flow.proto = sock::protocol(listener);
     let netns = sock::netns(listener);

@@ -17,7 +17,7 @@ use netbreath_common::tcp::TcpState;
 
 use crate::filter::{self, Verdict};
 use crate::kernel::{Kernel, Typed, Untyped};
-use crate::{config, emit, sock, tick};
+use crate::{config, emit, sock, start};
 
 #[btf_tracepoint(function = "kfree_skb")]
 fn nb_mini_btf(ctx: BtfTracePointContext) -> i32 {
@@ -118,7 +118,7 @@ pub fn in_place_of<K: Kernel>(sk: K, old: i32, new: i32) -> (u8, u8) {
 /// `tcp_fin_time`.
 #[inline(always)]
 fn fin_timeout(tcp: Untyped, linger: i32) -> u8 {
-    let hz = tick::hz();
+    let hz = start::hz();
     if hz == 0 {
         return 0;
     }

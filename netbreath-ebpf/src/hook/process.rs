@@ -26,7 +26,7 @@ use netbreath_common::record::{Header, How, Kind, Owner, Process, Program};
 
 use crate::filter::{self, PIDS};
 use crate::kernel::{Kernel, Typed, Untyped};
-use crate::{config, emit, program, task, tick};
+use crate::{config, emit, program, task, start};
 
 /// Where the iterator puts a record together: it has no room on the stack.
 #[map]
@@ -88,7 +88,7 @@ fn nb_processes(ctx: *mut c_void) -> i32 {
     let (meta, task) = unsafe { (*ctx, *ctx.add(1)) };
     if task.is_null() {
         // The last call of a pass.
-        tick::note();
+        start::note();
     } else {
         exists(Typed::new(meta), Untyped::new(task));
     }

@@ -15,9 +15,9 @@ use netbreath_common::tcp::TcpState;
 
 use super::half_open;
 use crate::filter::Verdict;
-use crate::kernel::{Kernel, Typed};
+use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{IGNORED, UNTOLD};
-use crate::{config, emit, filter, slot, sock, task};
+use crate::{config, emit, filter, slot, sock, task, start};
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
@@ -50,6 +50,10 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
         return;
     }
     let at = emit::now();
+    if state == TcpState::Listen as u8 {
+        let listener = Untyped::new(sk.ptr());
+        start::add_requests(listener.load(config::LISTENER_REQUESTS()).unwrap_or(0));
+    }
     let slot = match slot::find(sk) {
         // The file was full when this socket came; the kernel shows it again.
         Some(slot) if slot.flags & UNTOLD != 0 => slot,

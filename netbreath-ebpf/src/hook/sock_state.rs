@@ -141,7 +141,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         forget(sk, new);
         return;
     }
-    let mut syn = 0;
+    let (mut syn, mut made) = (0, false);
     match begun {
         Some(How::Inherited) => {
             if slot.socket.owner.pid != 0 {
@@ -153,6 +153,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
                 slot.socket.id = 0;
             } else {
                 syn = half_open::syn(slot.socket.id);
+                made = true;
             }
             slot = slot::park(sk, slot, Hook::SockState);
         }
@@ -165,11 +166,8 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         None => {
             let late = slot.socket.id == 0;
             sock::identify(sk, &mut slot.socket, at);
-            if late && old == SYN_RECV {
-                let syn = half_open::syn(slot.socket.id);
-                if syn != 0 {
-                    slot.since = syn;
-                }
+            if late && old == SYN_RECV && config::HAS_HALF_OPEN() != 0 {
+                slot.since = half_open::syn(slot.socket.id);
             }
         }
     }
@@ -177,8 +175,9 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     let (mini, timeout) = mini::in_place_of(sk, old, new);
     let in_state = if slot.since == 0 { 0 } else { at.saturating_sub(slot.since) };
     slot.since = at;
-    if syn != 0 {
+    if made && config::HAS_HALF_OPEN() != 0 {
         // A connection is in SYN_RECV from its SYN on, not from the birth of its socket.
+        // With a SYN cookie, the kernel itself does not know when that came.
         slot.since = syn;
     }
     if new == ESTABLISHED {

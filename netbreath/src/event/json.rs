@@ -24,7 +24,10 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
             field(",\"fd\":", Some(seed.fd), out);
         }
         Body::HalfOpen(half_open) => {
-            field(",\"retries\":", Some(half_open.retries), out);
+            field(",\"retries\":", half_open.retries, out);
+            if half_open.syn_cookie {
+                out.extend_from_slice(b",\"syn_cookie\":true");
+            }
         }
         Body::State(state) => {
             word(",\"old\":", state.old.name(), out);

@@ -38,7 +38,9 @@ pub struct Line {
     fd: Option<Option<u32>>,
     #[serde(default, deserialize_with = "nullable")]
     from: Option<Option<OwnerLine>>,
-    retries: Option<u32>,
+    #[serde(default, deserialize_with = "nullable")]
+    retries: Option<Option<u32>>,
+    syn_cookie: Option<bool>,
     #[serde(default, deserialize_with = "nullable")]
     owner: Option<Option<OwnerLine>>,
     opened_by: Option<OwnerLine>,
@@ -135,7 +137,8 @@ impl Line {
                     }),
                     Named::HalfOpen => Body::HalfOpen(HalfOpen {
                         socket,
-                        retries: self.retries.ok_or(need("retries"))?,
+                        retries: self.retries.flatten(),
+                        syn_cookie: self.syn_cookie.unwrap_or(false),
                     }),
                     Named::Owner => Body::Owner(Handover {
                         socket,
@@ -411,7 +414,7 @@ mod tests {
         let half_open = match state().body {
             Body::State(State { mut socket, .. }) => {
                 socket.peer = Some(SocketId(138_857));
-                let body = Body::HalfOpen(HalfOpen { socket, retries: 5 });
+                let body = Body::HalfOpen(HalfOpen { socket, retries: Some(5), syn_cookie: false });
                 Event { at: 9, via: Via::Kernel, body }
             }
             body => Event { at: 9, via: Via::Kernel, body },

@@ -12,7 +12,7 @@
 
 use netbreath_common::tcp::TcpState;
 
-use crate::event::{Body, Event, HalfOpen, Seed, Socket, SocketId, State, Via};
+use crate::event::{Body, Event, HalfOpen, Proto, Seed, Socket, SocketId, State, Via};
 use crate::source::gap;
 
 mod legal;
@@ -28,6 +28,8 @@ pub const TIME_WAIT: u64 = 60 * SECOND;
 const FIN_TIMEOUT: u64 = 60 * SECOND;
 /// When a request's first answer is sent again; each further wait is twice as long.
 const SYN_ACK_TIMEOUT: u64 = SECOND;
+/// `tcp_synack_retries`, where a listener's own is not known: the kernel's default.
+const SYN_ACK_RETRIES: u32 = 5;
 /// `TCP_RTO_MAX`.
 const LONGEST_TIMEOUT: u64 = 120 * SECOND;
 /// How long after its timer a mini-socket is looked at, so that the kernel has run it.
@@ -105,6 +107,8 @@ pub struct Rules {
     /// The stream has every transition of each of its sockets, so that one that cannot
     /// be tells of a loss.
     pub complete: bool,
+    /// Requests are told, and none was older than the hooks.
+    pub requests_told: bool,
     /// Packets to mini-sockets are told.
     pub minis_told: bool,
     /// States to show, as bits of [`TcpState::bit`]; 0 shows all.
@@ -139,6 +143,11 @@ impl Life {
             asked: Vec::new(),
             answers: Vec::new(),
         }
+    }
+
+    /// No request is older than the hooks, or none is any more.
+    pub const fn set_requests_told(&mut self, told: bool) {
+        self.rules.requests_told = told;
     }
 
     /// The kernel's timers, as soon as they are known.
@@ -207,7 +216,16 @@ impl Life {
             self.sockets.unschedule(slot);
         }
         self.sockets.meet(slot, &socket.flow);
+        if *old == TcpState::SynRecv
+            && *new == TcpState::Established
+            && socket.born
+            && !self.sockets[slot].requested
+        {
+            self.cookie(at, slot, socket, out);
+        }
         let entry = &mut self.sockets[slot];
+        // An active open asks for no request.
+        entry.requested |= *new == TcpState::SynSent;
         entry.kind = Kind::Full;
         entry.state = *new;
         entry.since = at;
@@ -218,6 +236,16 @@ impl Life {
             }
             self.sockets.remove(slot);
         }
+    }
+
+    /// A connection is made for which the kernel kept no request.
+    fn cookie(&mut self, at: u64, slot: u32, socket: &Socket, out: &mut Vec<Event>) {
+        if !self.rules.requests_told || socket.proto != Proto::Tcp {
+            return;
+        }
+        let socket = Socket { peer: self.sockets[slot].peer(), ..socket.clone() };
+        let body = Body::HalfOpen(HalfOpen { socket, retries: None, syn_cookie: true });
+        out.push(Event { at, via: Via::Inferred, body });
     }
 
     /// The last FIN of a connection was acknowledged: so the other end has it. Where no
@@ -236,17 +264,25 @@ impl Life {
 
     /// A SYN came to a listener.
     fn half_open(&mut self, at: u64, half_open: &mut HalfOpen, out: &mut Vec<Event>) {
-        let HalfOpen { socket, retries } = half_open;
+        let HalfOpen { socket, retries, .. } = half_open;
+        if let Some(slot) = self.sockets.find(socket.id) {
+            // It has its socket already: TCP Fast Open.
+            let entry = &mut self.sockets[slot];
+            entry.requested = true;
+            socket.peer = entry.peer();
+            return;
+        }
         let Some(slot) = self.insert(at, socket, out) else { return };
         let holder = self.sockets.hold(socket);
         let entry = &mut self.sockets[slot];
         entry.kind = Kind::Request;
+        entry.requested = true;
         entry.state = TcpState::SynRecv;
         entry.since = at;
         entry.holder = holder;
         socket.peer = entry.peer();
         let (mut deadline, mut timeout) = (at, SYN_ACK_TIMEOUT);
-        for _ in 0..=(*retries).min(64) {
+        for _ in 0..=retries.unwrap_or(SYN_ACK_RETRIES).min(64) {
             deadline = self.end_of(deadline, timeout);
             timeout = (timeout * 2).min(LONGEST_TIMEOUT);
         }
@@ -468,7 +504,10 @@ impl Life {
                 }
                 let end = match (left, self.rules.wheel) {
                     (0, _) => now + AGAIN,
-                    (left, Some(wheel)) => wheel.end_at(now + left) + GRACE,
+                    (left, Some(wheel)) => {
+                        let timeout = if kind == Kind::Mini { TIME_WAIT } else { left };
+                        wheel.end_at(now + left, timeout) + GRACE
+                    }
                     (left, None) => now + left + Wheel::COARSEST,
                 };
                 self.sockets.schedule(slot, end);

@@ -30,6 +30,8 @@ pub struct Entry {
     pub state: TcpState,
     /// When it entered its state; 0 if not known.
     pub since: u64,
+    /// It was half-open, as far as was told.
+    pub requested: bool,
     /// Who held it: an index; of full sockets not kept.
     pub holder: u32,
     born: bool,
@@ -141,6 +143,7 @@ impl Sockets {
             kind: Kind::Full,
             state: TcpState::Close,
             since: 0,
+            requested: false,
             holder: NONE,
             born: socket.born,
             proto: socket.proto,

@@ -53,9 +53,9 @@ impl Wheel {
         self.end(now + timeout.div_ceil(SECOND / self.hz), timeout)
     }
 
-    /// When the timer runs off that asked for about this moment, a minute ago or less.
-    pub fn end_at(&self, expires: u64) -> u64 {
-        expires + Wheel::COARSEST.min(SECOND / self.hz * 4096)
+    /// When a timer runs off that was to run off at `expires`, and was set `timeout` before.
+    pub fn end_at(&self, expires: u64, timeout: u64) -> u64 {
+        self.end(self.ticks_at(expires) + 1, timeout)
     }
 
     fn end(&self, expires: u64, timeout: u64) -> u64 {

@@ -21,7 +21,7 @@ pub static COLUMNS: [Column<Event>; 27] = [
     column("proto", "PROTO", "the protocol", Width::fixed(5), PROTO.read, &[&PROTO, &FAMILY]),
     column("local", "LOCAL", "address and port on this machine", Width { least: 19, usual: 21, most: 40 }, LOCAL.read, &[&LOCAL]),
     column("remote", "REMOTE", "address and port of the other side", Width { least: 19, usual: 21, most: 40 }, REMOTE.read, &[&REMOTE]),
-    column("transition", "TRANSITION", "the state that TCP left and the one it entered; for exec, the program", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD, &RETRIES]),
+    column("transition", "TRANSITION", "the state that TCP left and the one it entered; for exec, the program", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD, &RETRIES, &SYN_COOKIE]),
     right("in_state", "IN STATE", "how long it had been in the old state; for accept, how long it had waited", Width::fixed(8), in_state, &[&IN_STATE, &QUEUED]),
     right("pid", "PID", "process id of the owner", Width::fixed(7), pid, &[&PID, &OWN_PID]),
     column("comm", "COMM", "name of the owner", Width::fixed(15), comm, &[&COMM, &OWN_COMM]),
@@ -44,7 +44,7 @@ pub static COLUMNS: [Column<Event>; 27] = [
 ];
 
 /// The keys of a row in JSON, in the order of the schema.
-pub const KEYS: [&str; 33] = [
+pub const KEYS: [&str; 34] = [
     "at",
     "event",
     "via",
@@ -68,6 +68,7 @@ pub const KEYS: [&str; 33] = [
     "queued_ns",
     "fd",
     "retries",
+    "syn_cookie",
     "owner.pid",
     "owner.comm",
     "owner.exe",
@@ -88,7 +89,11 @@ const PEER: Field<Event> = field("peer", |event| {
     of(event, |socket| socket.peer.map_or(Cell::Absent, |peer| Cell::Id(peer.0)))
 });
 const RETRIES: Field<Event> = field("retries", |event| match &event.body {
-    Body::HalfOpen(half_open) => Cell::Number(half_open.retries.into()),
+    Body::HalfOpen(half_open) => Cell::known(half_open.retries, |retries| Cell::Number(retries.into())),
+    _ => Cell::Absent,
+});
+const SYN_COOKIE: Field<Event> = field("syn_cookie", |event| match &event.body {
+    Body::HalfOpen(half_open) if half_open.syn_cookie => Cell::Flag(true),
     _ => Cell::Absent,
 });
 const PROTO: Field<Event> =
@@ -190,6 +195,7 @@ fn uid(event: &Event) -> Cell<'_> {
 fn transition(event: &Event) -> Cell<'_> {
     match &event.body {
         Body::State(State { old, new, .. }) => Cell::Transition { old: *old, new: *new },
+        Body::HalfOpen(half_open) if half_open.syn_cookie => Cell::Word("SYN cookie came back"),
         Body::HalfOpen(_) => Cell::Word("SYN received"),
         Body::Accept(Accept { fd, .. }) => Cell::Accepted { fd: *fd },
         Body::Owner(handover) => match &handover.from {

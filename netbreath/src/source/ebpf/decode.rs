@@ -104,7 +104,7 @@ impl Decoder {
             Kind::HalfOpen => {
                 let record: record::HalfOpen = record::read(bytes).ok_or_else(refuse)?;
                 let socket = self.socket(&record.socket);
-                Body::HalfOpen(HalfOpen { socket, retries: record.retries })
+                Body::HalfOpen(HalfOpen { socket, retries: Some(record.retries), syn_cookie: false })
             }
             Kind::Mini => {
                 let record: record::Mini = record::read(bytes).ok_or_else(refuse)?;

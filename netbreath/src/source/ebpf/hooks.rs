@@ -214,8 +214,8 @@ pub const LADDERS: &[Ladder] = &[
         purpose: "connections that are half-open: without it, nothing shows of one before its \
             socket is made, and its time in SYN_RECV begins only then",
         needed: false,
-        rungs: &[Rung::new("nb_half_open_ops", SockOps)
-            .losing("SYNs that are answered with a SYN cookie, before their connection is made")],
+        // A SYN that is answered with a SYN cookie is known when its connection is made.
+        rungs: &[Rung::new("nb_half_open_ops", SockOps)],
     },
     Ladder {
         hook: Hook::Mini,

@@ -78,13 +78,15 @@ struct Company {
     connect: bool,
     accept: bool,
     destroy: bool,
+    half_open: bool,
 }
 
 /// Loads and attaches all that `ask` needs.
 pub fn load(ask: &Ask) -> Result<Loaded, Error> {
     let kernel = Kernel::ask(ask.btf.as_deref())?;
+    let half_open = !unwanted(Hook::HalfOpen, ask);
     let mut company =
-        Company { storage: true, connect: true, accept: ask.accept_hook, destroy: true };
+        Company { storage: true, connect: true, accept: ask.accept_hook, destroy: true, half_open };
     loop {
         let mut object = open(ask, &kernel, company)?;
         fill(&mut object, &ask.filter)?;
@@ -106,6 +108,7 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
             connect: rung(Hook::Connect).is_some(),
             accept: rung(Hook::Accept).is_some(),
             destroy: rung(Hook::Destroy).is_some(),
+            half_open: rung(Hook::HalfOpen).is_some(),
         };
         if company == true_company {
             return Ok(Loaded { object, reached });
@@ -129,7 +132,13 @@ fn unwanted(hook: Hook, ask: &Ask) -> bool {
 /// Loads every program of the object on its own and attaches none.
 pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     let kernel = Kernel::ask(ask.btf.as_deref())?;
-    let company = Company { storage: true, connect: true, accept: true, destroy: true };
+    let company = Company {
+        storage: true,
+        connect: true,
+        accept: true,
+        destroy: true,
+        half_open: true,
+    };
     let mut object = open(ask, &kernel, company)?;
     let mut all = Vec::new();
     for rung in all_rungs() {
@@ -200,6 +209,7 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
         ("HAS_CONNECT", company.connect.into()),
         ("HAS_ACCEPT", company.accept.into()),
         ("HAS_DESTROY", company.destroy.into()),
+        ("HAS_HALF_OPEN", company.half_open.into()),
     ]);
     let cgroup = filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.id);
 

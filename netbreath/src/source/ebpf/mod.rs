@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::Program;
-use netbreath_common::config::tick;
+use netbreath_common::config::start;
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::{self, Miss};
 use netbreath_common::record::{self, Program as ProgramRecord, Seed};
@@ -71,6 +71,9 @@ pub struct Ebpf {
     /// How often the kernel has skipped each hook of `reached`.
     skipped: Vec<u64>,
     lost: u64,
+    /// Half-open connections are asked for, and the filters let through each that becomes a
+    /// connection that they let through.
+    half_opens_whole: bool,
     /// Sockets whose life could not be followed, as far as they are in `lost`.
     evicted: u64,
 }
@@ -134,6 +137,7 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         skipped: vec![0; skipped],
         lost: 0,
         evicted: 0,
+        half_opens_whole: rules.complete && ask.filter.wants(EventKind::HalfOpen),
     };
     source.begin()?;
     Ok(source)
@@ -164,6 +168,7 @@ fn rules(ask: &Ask, reached: &[Reached]) -> Rules {
         complete: whole
             && filter.wants(EventKind::State)
             && rung(Hook::SockState).is_some_and(|rung| rung.sees_every_transition()),
+        requests_told: false,
         minis_told: rung(Hook::Mini).is_some(),
         states: filter.states.iter().fold(0, |bits, state| bits | state.bit()),
         max_sockets: ask.max_sockets as usize,
@@ -259,7 +264,8 @@ impl Ebpf {
         self.pass(Hook::Processes, size_of::<ProgramRecord>())?;
         let wheel = self.wheel()?;
         self.life.set_wheel(wheel);
-        self.pass(Hook::Seed, size_of::<Seed>())
+        self.pass(Hook::Seed, size_of::<Seed>())?;
+        self.requests()
     }
 
     /// Reads the pass of an iterator, which writes records of `len` bytes.
@@ -377,12 +383,24 @@ impl Ebpf {
         self.evicted = self.life.evicted();
     }
 
+    /// Whether each connection without a request came by a SYN cookie: not as long as there
+    /// may be requests that are older than the hooks.
+    fn requests(&mut self) -> Result<(), Error> {
+        let rung = |hook| self.reached.iter().any(|r| r.ladder.hook == hook && r.rung.is_some());
+        let hooked = self.half_opens_whole && rung(Hook::HalfOpen) && rung(Hook::Seed);
+        let map = load::named(&mut self.object, "START")?;
+        let start: Array<_, u64> = Array::try_from(map).map_err(failed("START"))?;
+        let old = start.get(&start::REQUESTS, 0).map_err(failed("START"))?;
+        self.life.set_requests_told(hooked && old == 0);
+        Ok(())
+    }
+
     /// The kernel's timers, as one of the programs has seen their clock.
     fn wheel(&mut self) -> Result<Option<Wheel>, Error> {
-        let map = load::named(&mut self.object, "TICKS")?;
-        let mut ticks: Array<_, u64> = Array::try_from(map).map_err(failed("TICKS"))?;
-        let jiffies = ticks.get(&tick::JIFFIES, 0).map_err(failed("TICKS"))?;
-        let monotonic = ticks.get(&tick::MONOTONIC, 0).map_err(failed("TICKS"))?;
+        let map = load::named(&mut self.object, "START")?;
+        let mut start: Array<_, u64> = Array::try_from(map).map_err(failed("START"))?;
+        let jiffies = start.get(&start::JIFFIES, 0).map_err(failed("START"))?;
+        let monotonic = start.get(&start::MONOTONIC, 0).map_err(failed("START"))?;
         if jiffies == 0 {
             return Ok(None);
         }
@@ -390,7 +408,7 @@ impl Ebpf {
         let asleep = boot_time().saturating_sub(clock(libc::CLOCK_MONOTONIC) as u64);
         let wheel = Wheel::new(jiffies, monotonic, monotonic + asleep);
         let hz = wheel.map_or(0, |wheel| wheel.hz());
-        ticks.set(tick::HZ, hz, 0).map_err(failed("TICKS"))?;
+        start.set(start::HZ, hz, 0).map_err(failed("START"))?;
         Ok(wheel)
     }
 
