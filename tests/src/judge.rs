@@ -122,6 +122,21 @@ pub struct Life {
     pub seeded: Option<Seeded>,
     /// When the first transition happened: right before and right after the call.
     pub start: Option<(i64, i64)>,
+    pub syn: Syn,
+    /// The socket at the other end, if that is known.
+    pub peer: Option<u64>,
+}
+
+/// What must be told of a connection's SYN, where it came to a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syn {
+    /// When it came: the connection is half-open from then on. If known, right before and
+    /// right after the call that sent it.
+    Told(Option<(i64, i64)>),
+    /// That it was answered with a SYN cookie, so that nobody knows when it came.
+    Cookie,
+    /// Nothing: a filter leaves it out, or it came before the tracer, or to no listener.
+    Untold,
 }
 
 /// How much the tracer is expected to know.
@@ -286,9 +301,14 @@ pub fn judge(events: &[Event], lives: &[Life], scope: Scope, minimum: u64) -> Ve
     let time = |i: usize| events[i].at - boots[i];
     let early = ours.windows(2).filter(|pair| time(pair[0]) > time(pair[1])).count();
     verdict.check(early == 0, Kind::Time, || format!("{early} events out of order"));
+    // A transition that cannot be is a loss, too, whatever its count.
     let lost: Vec<_> = events
         .iter()
-        .filter(|event| event.is("gap") && event.count.is_some_and(|count| count > 0))
+        .filter(|event| {
+            event.is("gap")
+                && (event.count.is_some_and(|count| count > 0)
+                    || event.hook.as_deref() == Some("life"))
+        })
         .collect();
     verdict.check(lost.is_empty(), Kind::Lost, || {
         let gaps = lost.iter().map(|gap| format!("{:?} {:?} {:?}", gap.count, gap.what, gap.why));
@@ -358,7 +378,15 @@ fn one(
     let name = &life.name;
     let states: Vec<usize> = of_life.iter().copied().filter(|&i| events[i].is("state")).collect();
     let seen: Vec<String> = states.iter().map(|&i| events[i].transition()).collect();
-    let want: Vec<String> = life.path.windows(2).map(|pair| pair.join(">")).collect();
+    let mut path = life.path.clone();
+    if scope == Scope::Transitions
+        && let Some(at) = path.iter().position(|state| state == "TIME_WAIT")
+    {
+        // The reference does not see beyond the full socket.
+        path.truncate(at);
+        path.push("CLOSE".to_owned());
+    }
+    let want: Vec<String> = path.windows(2).map(|pair| pair.join(">")).collect();
     verdict.transitions += seen.len() as u64;
     let right = if life.path == [ANY] { !seen.is_empty() } else { seen == want };
     verdict.check(right, Kind::Sequence, || format!("{name}: {seen:?}, not {want:?}"));
@@ -380,8 +408,33 @@ fn one(
             format!("{name}: {} at {at}, not in {before}..{after}", events[first].transition())
         });
     }
+    let syn = half_open(verdict, life, events, of_life);
+    verdict.check(!life.path.is_empty() || of_life.is_empty(), Kind::Sequence, || {
+        format!("{name}: {} events, not silence", of_life.len())
+    });
+    if let (Some(peer), Some(&last)) = (life.peer, states.last()) {
+        let said = events[last].peer;
+        verdict.check(said == Some(peer), Kind::Fact, || {
+            format!("{name}: peer {said:?}, not {peer}")
+        });
+    }
     for pair in states.windows(2) {
-        let [earlier, later] = [pair[0], pair[1]];
+        let [mut earlier, later] = [pair[0], pair[1]];
+        if events[earlier].old.as_deref() == Some("LISTEN")
+            && events[earlier].new.as_deref() == Some("SYN_RECV")
+        {
+            match (life.syn, syn) {
+                // Since its SYN, not since it has a socket.
+                (Syn::Told(_), Some(syn)) => earlier = syn,
+                (Syn::Cookie, _) => {
+                    verdict.check(events[later].in_state_ns.is_none(), Kind::Time, || {
+                        format!("{name}: a SYN cookie, and {:?}", events[later].in_state_ns)
+                    });
+                    continue;
+                }
+                _ => {}
+            }
+        }
         // Boot time: the wall clock may have been set in between.
         let time = |i: usize| events[i].at - boots[i];
         let passed = time(later) - time(earlier);
@@ -422,6 +475,38 @@ fn one(
         verdict.owner(claim, &events[i], || format!("{name}: {}", events[i].transition()));
     }
     seeds(verdict, life, events, of_life);
+}
+
+/// Judges what was told of the SYN; the event, if there is one.
+fn half_open(
+    verdict: &mut Verdict,
+    life: &Life,
+    events: &[Event],
+    of_life: &[usize],
+) -> Option<usize> {
+    let name = &life.name;
+    let told: Vec<usize> =
+        of_life.iter().copied().filter(|&i| events[i].is("half_open")).collect();
+    let (want, via, cookie) = match life.syn {
+        Syn::Told(_) => (1, "kernel", None),
+        Syn::Cookie => (1, "inferred", Some(true)),
+        Syn::Untold => (0, "", None),
+    };
+    verdict.check(told.len() == want, Kind::Sequence, || {
+        format!("{name}: {} times half-open, not {want}", told.len())
+    });
+    let &first = told.first()?;
+    let event = &events[first];
+    verdict.owner(&life.owner, event, || format!("{name}: half_open"));
+    verdict.check(event.via == via && event.syn_cookie == cookie, Kind::Fact, || {
+        format!("{name}: half_open via {} with a SYN cookie {:?}", event.via, event.syn_cookie)
+    });
+    if let Syn::Told(Some((before, after))) = life.syn {
+        verdict.check(within(event.at, before, after), Kind::Time, || {
+            format!("{name}: half_open at {}, not in {before}..{after}", event.at)
+        });
+    }
+    Some(first)
 }
 
 /// What holds for every event of a socket.
@@ -575,6 +660,8 @@ mod tests {
             renamed: None,
             seeded: None,
             start: None,
+            syn: Syn::Untold,
+            peer: None,
         }
     }
 

@@ -70,7 +70,7 @@ fn option<T: Copy + Default>(fd: i32, level: i32, name: i32) -> Result<T> {
     answer("getsockopt", done).map(|_| value)
 }
 
-fn set_option<T>(fd: i32, level: i32, name: i32, value: &T) -> Result<()> {
+pub fn set_option<T>(fd: i32, level: i32, name: i32, value: &T) -> Result<()> {
     // SAFETY: the kernel reads the bytes of `value`.
     let done = unsafe {
         let len = size_of::<T>() as libc::socklen_t;

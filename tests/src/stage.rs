@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::event::Event;
 use crate::judge::{
     ANY, Acceptance, Claim, Fault, Kind as FaultKind, Life, ProcessLife, Renamed, Scope, Seeded,
-    Verdict, judge, judge_processes,
+    Syn, Verdict, judge, judge_processes,
 };
 use crate::ledger::{Entry, Ledger, Role};
 use crate::netns::Netns;
@@ -165,7 +166,57 @@ impl Stage {
         meeting.server.close(&meeting.listener)?;
         self.expect(&meeting.listener, "CLOSE LISTEN CLOSE")?;
         self.expect(&meeting.c, c)?;
-        self.expect(&meeting.s, s)
+        self.expect_peer(&meeting.s);
+        self.expect(&meeting.s, s)?;
+        self.expect_peer(&meeting.c);
+        Ok(())
+    }
+
+    /// Expects this socket at the other end of the one that was expected last.
+    pub fn expect_peer(&mut self, peer: &Entry) {
+        if let Some(life) = self.lives.last_mut() {
+            life.peer = Some(peer.socket);
+        }
+    }
+
+    /// Expects this of the SYN of the connection that was expected last.
+    pub fn expect_syn(&mut self, syn: Syn) {
+        if let Some(life) = self.lives.last_mut() {
+            life.syn = syn;
+        }
+    }
+
+    /// Writes a setting of the stage's namespace, below `net/ipv4`.
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        self.netns.inside(|| {
+            let path = format!("/proc/sys/net/ipv4/{name}");
+            std::fs::write(&path, value).with_context(|| format!("write {value} to {path}"))
+        })
+    }
+
+    /// Waits until the tracer has told so much of its transitions of this kind, in this
+    /// stage's namespace.
+    pub fn wait_until_told(&self, old: &str, new: &str, count: usize, limit: Duration) -> Result<()> {
+        let Some(tracer) = self.tracer.as_ref().filter(|_| self.kind == Kind::Netbreath) else {
+            return Ok(());
+        };
+        let deadline = Instant::now() + limit;
+        loop {
+            let told = tracer.told_so_far()?;
+            let netns = Some(self.netns.inode());
+            let is = |event: &&Event| {
+                event.netns == netns
+                    && event.old.as_deref() == Some(old)
+                    && event.new.as_deref() == Some(new)
+            };
+            if told.iter().filter(is).count() >= count {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("not {count} times {old} to {new} within {limit:?}");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Notes that `task` holds the socket too: it was forked after the socket was
@@ -205,6 +256,10 @@ impl Stage {
             }
             _ => None,
         };
+        let syn = match entry.role {
+            Role::Accept if !existed && path.len() > 1 && entry.proto == "tcp" => Syn::Told(None),
+            _ => Syn::Untold,
+        };
         let start = match entry.role {
             Role::Connect | Role::Listen if !existed => Some((entry.before, entry.after)),
             _ => None,
@@ -230,6 +285,8 @@ impl Stage {
             renamed: None,
             seeded,
             start,
+            syn,
+            peer: None,
         });
         Ok(())
     }
@@ -318,6 +375,8 @@ impl Stage {
             renamed: None,
             seeded: None,
             start: None,
+            syn: Syn::Told(None),
+            peer: Some(peer.socket),
         });
         Ok(())
     }

@@ -105,6 +105,13 @@ pub enum Step {
         fd: i32,
         ms: u32,
     },
+    /// setsockopt() with a number.
+    Option {
+        fd: i32,
+        level: i32,
+        name: i32,
+        value: i32,
+    },
     /// Starts a thread that takes the steps of `lane`.
     Thread {
         lane: Lane,

@@ -223,6 +223,11 @@ impl Task {
         self.done(Step::UserTimeout { fd: socket.fd, ms })
     }
 
+    /// Sets a TCP option that is a number.
+    pub fn tcp_option(&self, socket: &Entry, name: i32, value: i32) -> Result<()> {
+        self.done(Step::Option { fd: socket.fd, level: libc::IPPROTO_TCP, name, value })
+    }
+
     /// Takes a copy of a socket of another process: the same socket, here under a
     /// descriptor of this process.
     pub fn fetch(&self, socket: &Entry) -> Result<Entry> {

@@ -6,7 +6,7 @@ use super::V4;
 use crate::stage::Stage;
 
 /// The same ends from the other side.
-const ACTIVE_SERVER: &str = "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE";
+const ACTIVE_SERVER: &str = "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT";
 const PASSIVE_CLIENT: &str = "CLOSE SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSE";
 
 pub fn client_first(stage: &mut Stage) -> Result<()> {
@@ -72,6 +72,6 @@ pub fn both_at_once(stage: &mut Stage) -> Result<()> {
     meeting.client.drain(&meeting.c)?;
     meeting.client.close(&meeting.c)?;
     meeting.server.close(&meeting.s)?;
-    let crossed = "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 CLOSING CLOSE";
+    let crossed = "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 CLOSING TIME_WAIT";
     stage.expect_meeting(&meeting, super::ACTIVE, crossed)
 }

@@ -25,7 +25,10 @@ const V4: &str = "127.0.0.1:0";
 const V6: &str = "[::1]:0";
 
 /// The lives that most scenarios share.
-const ACTIVE: &str = "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE";
+/// Recordings end while the one that closed first is in TIME_WAIT.
+const ACTIVE: &str = "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT";
+/// The same without TIME_WAIT: by RST.
+const ACTIVE_CUT: &str = "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE";
 const PASSIVE: &str = "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSE";
 const LISTENER: &str = "CLOSE LISTEN CLOSE";
 

@@ -62,7 +62,7 @@ pub fn of_a_half_closed_connection(stage: &mut Stage) -> Result<()> {
     meeting.server.abort(&meeting.s)?;
     reset(meeting.client.drain(&meeting.c)?)?;
     meeting.client.close(&meeting.c)?;
-    stage.expect_meeting(&meeting, super::ACTIVE, "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSE")
+    stage.expect_meeting(&meeting, super::ACTIVE_CUT, "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSE")
 }
 
 /// The client is gone for good, the server writes on: the answer is a RST.
@@ -74,7 +74,7 @@ pub fn of_a_peer_that_writes_on(stage: &mut Stage) -> Result<()> {
     meeting.server.send(&meeting.s, 100)?;
     meeting.server.drain(&meeting.s)?;
     meeting.server.close(&meeting.s)?;
-    stage.expect_meeting(&meeting, super::ACTIVE, "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSE")
+    stage.expect_meeting(&meeting, super::ACTIVE_CUT, "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSE")
 }
 
 /// The connection is over before anybody accepts it, and is accepted all the same.
