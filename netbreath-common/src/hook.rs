@@ -16,12 +16,17 @@ pub enum Hook {
     Exit = 9,
     Processes = 10,
     Rename = 11,
-    HalfOpen = 12,
-    Mini = 13,
+    Retransmit = 12,
+    RetransmitSynAck = 13,
+    ResetSent = 14,
+    ResetReceived = 15,
+    Drop = 16,
+    HalfOpen = 17,
+    Mini = 18,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 14] = [
+    pub const ALL: [Hook; 19] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
@@ -34,6 +39,11 @@ impl Hook {
         Hook::Exit,
         Hook::Processes,
         Hook::Rename,
+        Hook::Retransmit,
+        Hook::RetransmitSynAck,
+        Hook::ResetSent,
+        Hook::ResetReceived,
+        Hook::Drop,
         Hook::HalfOpen,
         Hook::Mini,
     ];
@@ -53,6 +63,11 @@ impl Hook {
             Hook::Exit => "exit",
             Hook::Processes => "processes",
             Hook::Rename => "rename",
+            Hook::Retransmit => "retransmit",
+            Hook::RetransmitSynAck => "retransmit_synack",
+            Hook::ResetSent => "reset_sent",
+            Hook::ResetReceived => "reset_received",
+            Hook::Drop => "drop",
             Hook::HalfOpen => "half_open",
             Hook::Mini => "mini",
         }

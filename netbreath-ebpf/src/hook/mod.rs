@@ -3,9 +3,12 @@
 mod accept;
 mod connect;
 mod destroy;
+mod drop;
 mod half_open;
 mod io;
 mod mini;
 mod process;
+mod reset;
+mod retransmit;
 mod seed;
 mod sock_state;

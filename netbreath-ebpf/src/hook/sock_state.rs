@@ -22,7 +22,7 @@ use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{IGNORED, PENDINGS, Pending, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
-use crate::{config, emit, filter, slot, sock, task};
+use crate::{closed, config, emit, filter, slot, sock, task};
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn nb_state_btf(ctx: BtfTracePointContext) -> i32 {
@@ -168,6 +168,9 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             sock::identify(sk, &mut slot.socket, at);
             if late && old == SYN_RECV && config::HAS_HALF_OPEN() != 0 {
                 slot.since = half_open::syn(slot.socket.id);
+                if slot.since != 0 {
+                    slot.begun = slot.since;
+                }
             }
         }
     }
@@ -175,14 +178,21 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     let (mini, timeout) = mini::in_place_of(sk, old, new);
     let in_state = if slot.since == 0 { 0 } else { at.saturating_sub(slot.since) };
     slot.since = at;
+    if begun.is_some() {
+        slot.begun = at;
+    }
     if made && config::HAS_HALF_OPEN() != 0 {
         // A connection is in SYN_RECV from its SYN on, not from the birth of its socket.
         // With a SYN cookie, the kernel itself does not know when that came.
         slot.since = syn;
+        if syn != 0 {
+            slot.begun = syn;
+        }
     }
     if new == ESTABLISHED {
         slot.established = at;
     }
+    closed::note(sk, slot, old, new, in_state);
 
     let transition = Pending {
         at,
@@ -206,6 +216,9 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             flush(slot, Hook::SockState);
             if wanted {
                 send(slot, &transition, Hook::SockState);
+            }
+            if new == CLOSE {
+                closed::send(sk, slot, old, at);
             }
         }
         Verdict::Drop => slot.pendings = 0,

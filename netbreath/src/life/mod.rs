@@ -127,6 +127,8 @@ pub struct Life {
     /// Sockets that found no room, told in a gap up to `told`.
     evicted: u64,
     told: u64,
+    /// The socket that was closed last, and its peer.
+    closed: (SocketId, Option<SocketId>),
     due: Vec<u32>,
     asked: Vec<Asked>,
     answers: Vec<Answer>,
@@ -139,6 +141,7 @@ impl Life {
             sockets: Sockets::new(rules.max_sockets),
             evicted: 0,
             told: 0,
+            closed: (SocketId(0), None),
             due: Vec::new(),
             asked: Vec::new(),
             answers: Vec::new(),
@@ -188,10 +191,13 @@ impl Life {
                 }
             }
             body => {
-                if let Some(socket) = body.socket_mut()
-                    && let Some(slot) = self.sockets.find(socket.id)
-                {
-                    socket.peer = self.sockets[slot].peer();
+                if let Some(socket) = body.socket_mut() {
+                    socket.peer = match self.sockets.find(socket.id) {
+                        Some(slot) => self.sockets[slot].peer(),
+                        // What is told of a connection when it is closed.
+                        None if self.closed.0 == socket.id => self.closed.1,
+                        None => None,
+                    };
                 }
             }
         }
@@ -234,6 +240,7 @@ impl Life {
             if *old == TcpState::LastAck {
                 self.acknowledged(at, slot, out);
             }
+            self.closed = (socket.id, socket.peer);
             self.sockets.remove(slot);
         }
     }
