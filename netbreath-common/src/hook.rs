@@ -23,10 +23,11 @@ pub enum Hook {
     Drop = 16,
     HalfOpen = 17,
     Mini = 18,
+    MiniReset = 19,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 19] = [
+    pub const ALL: [Hook; 20] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
@@ -46,6 +47,7 @@ impl Hook {
         Hook::Drop,
         Hook::HalfOpen,
         Hook::Mini,
+        Hook::MiniReset,
     ];
 
     /// The hook's name, as `doctor` and gaps print it.
@@ -70,6 +72,7 @@ impl Hook {
             Hook::Drop => "drop",
             Hook::HalfOpen => "half_open",
             Hook::Mini => "mini",
+            Hook::MiniReset => "mini_reset",
         }
     }
 }

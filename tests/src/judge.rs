@@ -463,6 +463,14 @@ fn one(
                     });
                     continue;
                 }
+                (Syn::Untold, _) => {
+                    let least = (events[later].at - boots[later]) - (events[earlier].at - boots[earlier]);
+                    let said = events[later].in_state_ns;
+                    verdict.check(said.is_some_and(|said| said >= least), Kind::Time, || {
+                        format!("{name}: {said:?} in SYN_RECV, not {least} or more")
+                    });
+                    continue;
+                }
                 _ => {}
             }
         }

@@ -2,14 +2,16 @@
 //! and of one in FIN_WAIT2 that no process holds any more. The full socket is closed at
 //! that moment, and the cookie goes on.
 //!
-//! Attach point: the tracepoint `kfree_skb(struct sk_buff *skb, void *location, enum
-//! skb_drop_reason reason, struct sock *rx_sk)` (6.12 and newer): every packet to a
-//! mini-socket ends there. Whether one is made is told from the full socket, with the
+//! Attach points: the tracepoint `kfree_skb(struct sk_buff *skb, void *location, enum
+//! skb_drop_reason reason, struct sock *rx_sk)` (6.12 and newer), where every packet to a
+//! mini-socket ends, and `tcp_send_reset(const struct sock *sk, …)`, which comes before the
+//! mini-socket goes that the RST is from. Whether one is made is told from the full socket, with the
 //! transition of that (see `sock_state`).
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use netbreath_common::config::{emit as kinds, filter as filters};
+use core::ffi::c_void;
+use netbreath_common::config::filter as filters;
 use netbreath_common::hook::Hook;
 use netbreath_common::offset::ABSENT;
 use netbreath_common::record::{Flow, Kind, MINI_IN_DOUBT, Mini};
@@ -26,25 +28,39 @@ fn nb_mini_btf(ctx: BtfTracePointContext) -> i32 {
     if sk.addr() == 0 || sock::state(sk) != TcpState::TimeWait as u8 || !sock::is_inet(sk) {
         return 0;
     }
-    packet(Untyped::new(sk.ptr()));
+    let mini = Untyped::new(sk.ptr());
+    if mini.read::<u64>(config::SOCK_HASHED()) != 0 {
+        tell(mini, mini.read(config::MINI_STATE()), Hook::Mini);
+    }
     0
 }
 
-/// A packet to a mini-socket has been dealt with.
+#[btf_tracepoint(function = "tcp_send_reset")]
+fn nb_mini_reset_btf(ctx: BtfTracePointContext) -> i32 {
+    let sk = Typed::new(ctx.arg(0));
+    if sk.addr() == 0 {
+        return 0;
+    }
+    let state = sock::state(sk);
+    let answers = ctx.arg::<*const c_void>(1).addr() != 0;
+    // What it answers with an RST ends a mini-socket: data that nobody will read. Such data
+    // with the ACK of the FIN keeps one from being made: then the full socket answers, when
+    // it is closed.
+    let ends = state == TcpState::TimeWait as u8 || state == TcpState::Close as u8 && answers;
+    if ends && sock::is_inet(sk) {
+        tell(Untyped::new(sk.ptr()), TcpState::Close as u8, Hook::MiniReset);
+    }
+    0
+}
+
+/// What a mini-socket is in now.
 #[inline(always)]
-fn packet(mini: Untyped) {
-    let id: u64 = mini.load(config::SOCK_COOKIE()).unwrap_or(0);
-    if id == 0 || !config::emits(kinds::STATE) || !asked_for(mini) {
+fn tell(mini: Untyped, state: u8, hook: Hook) {
+    let id: u64 = mini.read(config::SOCK_COOKIE());
+    if id == 0 || !asked_for(mini) {
         return;
     }
-    let hashed: u64 = mini.load(config::SOCK_HASHED()).unwrap_or(1);
-    let state = if hashed == 0 {
-        // An RST, or data that nobody will read, has ended it.
-        TcpState::Close as u8
-    } else {
-        mini.load(config::MINI_STATE()).unwrap_or(0)
-    };
-    emit::record::<Mini>(Hook::Mini, Kind::Mini, emit::now(), |record| {
+    emit::record::<Mini>(hook, Kind::Mini, emit::now(), |record| {
         let record = record.as_mut_ptr();
         unsafe {
             (&raw mut (*record).id).write(id);
@@ -76,7 +92,12 @@ pub fn in_place_of<K: Kernel>(sk: K, old: i32, new: i32) -> (u8, u8) {
     const CLOSE: i32 = TcpState::Close as i32;
     const FIN_WAIT2: i32 = TcpState::FinWait2 as i32;
     const CLOSING: i32 = TcpState::Closing as i32;
+    const IPPROTO_TCP: u16 = 6;
     if new != CLOSE || old != FIN_WAIT2 && old != CLOSING {
+        return (0, 0);
+    }
+    // MPTCP and SCTP have the states, but no mini-sockets.
+    if sock::protocol(sk) != IPPROTO_TCP {
         return (0, 0);
     }
     // An RST, a timeout, `ss -K`: each sets the error before it closes.

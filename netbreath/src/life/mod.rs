@@ -107,6 +107,8 @@ pub struct Rules {
     /// The stream has every transition of each of its sockets, so that one that cannot
     /// be tells of a loss.
     pub complete: bool,
+    /// From then on, in nanoseconds since boot, every hook was attached.
+    pub start: u64,
     /// Requests are told, and none was older than the hooks.
     pub requests_told: bool,
     /// Packets to mini-sockets are told.
@@ -423,7 +425,13 @@ impl Life {
             return;
         }
         let last = match found {
-            Some(slot) if self.sockets[slot].kind == Kind::Request => Some(TcpState::Listen),
+            Some(slot) if self.sockets[slot].kind == Kind::Request => {
+                // What came of it while not all hooks were attached, was not seen.
+                if self.sockets[slot].since < self.rules.start {
+                    return;
+                }
+                Some(TcpState::Listen)
+            }
             Some(slot) => Some(self.sockets[slot].state),
             // Joined late, or forgotten by us.
             None if !socket.born || self.evicted > 0 => return,

@@ -245,6 +245,14 @@ pub const LADDERS: &[Ladder] = &[
         rungs: &[Rung::new("nb_mini_btf", BtfTracepoint("kfree_skb"))],
     },
     Ladder {
+        hook: Hook::MiniReset,
+        events: emit::STATE,
+        purpose: "data to connections in FIN_WAIT2 that no process holds: without it, that this \
+            ends one is noticed only when its time would have been over",
+        needed: false,
+        rungs: &[Rung::new("nb_mini_reset_btf", BtfTracepoint("tcp_send_reset"))],
+    },
+    Ladder {
         hook: Hook::Send,
         purpose: "which process writes to a connection: without it, one that was passed to \
             another process or inherited seems to be its opener's",

@@ -173,6 +173,7 @@ fn rules(ask: &Ask, reached: &[Reached]) -> Rules {
         complete: whole
             && filter.wants(EventKind::State)
             && rung(Hook::SockState).is_some_and(|rung| rung.sees_every_transition()),
+        start: boot_time(),
         requests_told: false,
         minis_told: rung(Hook::Mini).is_some(),
         states: filter.states.iter().fold(0, |bits, state| bits | state.bit()),
