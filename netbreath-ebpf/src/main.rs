@@ -16,9 +16,9 @@ mod packet;
 mod program;
 mod slot;
 mod sock;
+mod start;
 mod subject;
 mod task;
-mod start;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {

@@ -169,6 +169,7 @@ fn perform(lane: Lane, step: Step) -> Result<Said, Failed> {
             Ok(Said::Drained { bytes, errno })
         }
         Step::Readable { fd } => socket::readable(fd).map(done),
+        Step::Writable { fd } => socket::writable(fd).map(done),
         Step::ShutdownWrite { fd } => socket::shutdown_write(fd).map(done),
         Step::Close { fd } => socket::close(fd).map(done),
         Step::Abort { fd } => socket::abort(fd).map(done),

@@ -129,6 +129,8 @@ pub struct Life {
     pub syn: Syn,
     /// The socket at the other end, if that is known.
     pub peer: Option<u64>,
+    /// When its last transition was cannot be known, nor how long the state before lasted.
+    pub end_not_seen: bool,
 }
 
 /// What must be told of a connection's SYN, where it came to a listener.
@@ -393,7 +395,11 @@ fn identify(life: &Life, events: &[Event], ours: &[usize], scope: Scope) -> BTre
     };
     let (local, remote) = (Some(endpoint(local)), Some(endpoint(remote)));
     let same = |event: &&Event| {
-        event.netns == Some(life.netns) && event.local == local && event.remote == remote
+        event.netns == Some(life.netns)
+            && event.local == local
+            && event.remote == remote
+            // A segment between these ends can be for no socket.
+            && event.socket.is_some()
     };
     ours.iter().map(|&i| &events[i]).filter(same).map(|event| event.socket).collect()
 }
@@ -445,8 +451,13 @@ fn one(
     });
     if let (Some(peer), Some(&last)) = (life.peer, states.last()) {
         let said = events[last].peer;
-        verdict.check(said == Some(peer), Kind::Fact, || {
-            format!("{name}: peer {said:?}, not {peer}")
+        verdict
+            .check(said == Some(peer), Kind::Fact, || format!("{name}: peer {said:?}, not {peer}"));
+    }
+    if let (true, Some(&last)) = (life.end_not_seen, states.last()) {
+        let Event { in_state_ns, via, .. } = &events[last];
+        verdict.check(in_state_ns.is_none() && via == "timer", Kind::Fact, || {
+            format!("{name}: in_state_ns {in_state_ns:?} via {via}")
         });
     }
     for pair in states.windows(2) {
@@ -464,7 +475,8 @@ fn one(
                     continue;
                 }
                 (Syn::Untold, _) => {
-                    let least = (events[later].at - boots[later]) - (events[earlier].at - boots[earlier]);
+                    let least =
+                        (events[later].at - boots[later]) - (events[earlier].at - boots[earlier]);
                     let said = events[later].in_state_ns;
                     verdict.check(said.is_some_and(|said| said >= least), Kind::Time, || {
                         format!("{name}: {said:?} in SYN_RECV, not {least} or more")
@@ -527,8 +539,7 @@ fn half_open(
     of_life: &[usize],
 ) -> Option<usize> {
     let name = &life.name;
-    let told: Vec<usize> =
-        of_life.iter().copied().filter(|&i| events[i].is("half_open")).collect();
+    let told: Vec<usize> = of_life.iter().copied().filter(|&i| events[i].is("half_open")).collect();
     let (want, via, cookie) = match life.syn {
         Syn::Told(_) => (1, "kernel", None),
         Syn::Cookie => (1, "inferred", Some(true)),
@@ -563,7 +574,9 @@ fn end(verdict: &mut Verdict, life: &Life, events: &[Event], of_life: &[usize]) 
     let of = |kind: &'static str| {
         of_life.iter().map(|&i| &events[i]).filter(move |event| event.is(kind))
     };
-    let is_foretold = life.proto == "tcp" && life.path.len() > 1;
+    // A request that comes to nothing has no socket to close.
+    let requested = life.path.first().is_some_and(|state| state == "SYN_RECV");
+    let is_foretold = life.proto == "tcp" && life.path.len() > 1 && !requested;
     // A mini-socket goes on without the one that the process had.
     let ends = is_foretold
         && life.path.iter().skip(1).any(|state| state == "CLOSE" || state == "TIME_WAIT");
@@ -795,6 +808,7 @@ mod tests {
             start: None,
             syn: Syn::Untold,
             peer: None,
+            end_not_seen: false,
         }
     }
 

@@ -188,6 +188,19 @@ impl Stage {
         }
     }
 
+    /// Expects that the last one's end is known, but not when it was.
+    pub fn expect_end_not_seen(&mut self) {
+        if let Some(life) = self.lives.last_mut() {
+            life.end_not_seen = true;
+        }
+    }
+
+    /// What the tracer has told so far, if it is ours.
+    pub fn told_so_far(&self) -> Result<Option<Vec<Event>>> {
+        let own = self.tracer.as_ref().filter(|_| self.kind == Kind::Netbreath);
+        own.map(Tracer::told_so_far).transpose()
+    }
+
     /// Writes a setting of the stage's namespace, below `net/ipv4`.
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
         self.netns.inside(|| {
@@ -198,13 +211,16 @@ impl Stage {
 
     /// Waits until the tracer has told so much of its transitions of this kind, in this
     /// stage's namespace.
-    pub fn wait_until_told(&self, old: &str, new: &str, count: usize, limit: Duration) -> Result<()> {
-        let Some(tracer) = self.tracer.as_ref().filter(|_| self.kind == Kind::Netbreath) else {
-            return Ok(());
-        };
+    pub fn wait_until_told(
+        &self,
+        old: &str,
+        new: &str,
+        count: usize,
+        limit: Duration,
+    ) -> Result<()> {
         let deadline = Instant::now() + limit;
         loop {
-            let told = tracer.told_so_far()?;
+            let Some(told) = self.told_so_far()? else { return Ok(()) };
             let netns = Some(self.netns.inode());
             let is = |event: &&Event| {
                 event.netns == netns
@@ -290,6 +306,7 @@ impl Stage {
             start,
             syn,
             peer: None,
+            end_not_seen: false,
         });
         Ok(())
     }
@@ -407,6 +424,7 @@ impl Stage {
             start: None,
             syn: Syn::Told(None),
             peer: Some(peer.socket),
+            end_not_seen: false,
         });
         Ok(())
     }

@@ -82,6 +82,10 @@ pub enum Step {
     Readable {
         fd: i32,
     },
+    /// Waits until a connect() that was started is over.
+    Writable {
+        fd: i32,
+    },
     /// shutdown(SHUT_WR).
     ShutdownWrite {
         fd: i32,

@@ -201,6 +201,11 @@ impl Task {
         self.done(Step::Readable { fd: socket.fd })
     }
 
+    /// Waits until a connect() that was started is over.
+    pub fn writable(&self, socket: &Entry) -> Result<()> {
+        self.done(Step::Writable { fd: socket.fd })
+    }
+
     pub fn shutdown_write(&self, socket: &Entry) -> Result<()> {
         self.done(Step::ShutdownWrite { fd: socket.fd })
     }

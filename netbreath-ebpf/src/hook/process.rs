@@ -26,7 +26,7 @@ use netbreath_common::record::{Header, How, Kind, Owner, Process, Program};
 
 use crate::filter::{self, PIDS};
 use crate::kernel::{Kernel, Typed, Untyped};
-use crate::{config, emit, program, task, start};
+use crate::{config, emit, program, start, task};
 
 /// Where the iterator puts a record together: it has no room on the stack.
 #[map]

@@ -17,7 +17,7 @@ use super::half_open;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{IGNORED, UNTOLD};
-use crate::{config, emit, filter, slot, sock, task, start};
+use crate::{config, emit, filter, slot, sock, start, task};
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]

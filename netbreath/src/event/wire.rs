@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::{
     Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Drop, Endpoint, Errno, Event,
-    Family, Flow, Gap, HalfOpen, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed, Segment,
-    Socket, SocketId, State, Traffic, Via,
+    Family, Flow, Gap, HalfOpen, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed,
+    Segment, Socket, SocketId, State, Traffic, Via,
 };
 
 /// An [`Event`] as it stands on a line of JSON.
@@ -548,7 +548,9 @@ mod tests {
             }
             body => Event { at: 9, via: Via::Kernel, body },
         };
-        for event in [state(), unknown, handover, half_open, gap, clock].into_iter().chain(processes) {
+        for event in
+            [state(), unknown, handover, half_open, gap, clock].into_iter().chain(processes)
+        {
             assert_eq!(read(&json(&event)), event);
         }
     }

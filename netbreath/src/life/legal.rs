@@ -60,7 +60,10 @@ fn text(socket: &Socket, last: Option<TcpState>, old: TcpState, new: TcpState) -
     let (id, old, new) = (socket.id.0, old.name(), new.name());
     match last {
         Some(last) if last.name() != old => {
-            format!("the socket {id} was in {} and leaves {old}: events between are lost", last.name())
+            format!(
+                "the socket {id} was in {} and leaves {old}: events between are lost",
+                last.name()
+            )
         }
         Some(_) => format!("the socket {id} goes from {old} to {new}, which TCP does not"),
         None => format!("the socket {id} begins with {old} to {new}: events before are lost"),

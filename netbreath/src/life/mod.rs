@@ -45,7 +45,11 @@ pub enum Input {
     /// The full socket is closed, by this event, and a mini-socket stands in its place.
     Shrunk(Event, Mini),
     /// The mini-socket of this id has had a packet, and is now in this state.
-    Told { at: u64, id: SocketId, state: TcpState },
+    Told {
+        at: u64,
+        id: SocketId,
+        state: TcpState,
+    },
 }
 
 impl Input {
@@ -95,7 +99,10 @@ pub struct Asked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It is there, and its timer runs off in so many nanoseconds.
-    There { state: TcpState, left: u64 },
+    There {
+        state: TcpState,
+        left: u64,
+    },
     Gone,
     /// Nobody could look.
     Unknown,
@@ -530,3 +537,6 @@ impl Life {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

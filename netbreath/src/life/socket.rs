@@ -194,7 +194,9 @@ impl Sockets {
         while at != NONE {
             let entry = &self[at];
             // Not itself: a socket can be connected to its own end.
-            if at != slot && same(&entry.flow.local, &flow.remote) && same(&entry.flow.remote, &flow.local)
+            if at != slot
+                && same(&entry.flow.local, &flow.remote)
+                && same(&entry.flow.remote, &flow.local)
                 && entry.kind != Kind::Mini
             {
                 if entry.netns == netns {
@@ -435,7 +437,6 @@ fn canonical(addr: IpAddr) -> IpAddr {
 fn same(a: &Endpoint, b: &Endpoint) -> bool {
     a.port == b.port && canonical(a.addr) == canonical(b.addr)
 }
-
 
 /// A hash for keys that are unlike each other already: it is made for each event.
 #[derive(Default)]

@@ -135,7 +135,9 @@ const PEER: Field<Event> = field("peer", |event| {
     of(event, |socket| socket.peer.map_or(Cell::Absent, |peer| Cell::Id(peer.0)))
 });
 const RETRIES: Field<Event> = field("retries", |event| match &event.body {
-    Body::HalfOpen(half_open) => Cell::known(half_open.retries, |retries| Cell::Number(retries.into())),
+    Body::HalfOpen(half_open) => {
+        Cell::known(half_open.retries, |retries| Cell::Number(retries.into()))
+    }
     _ => Cell::Absent,
 });
 const SYN_COOKIE: Field<Event> = field("syn_cookie", |event| match &event.body {

@@ -11,8 +11,8 @@ use super::load::Reasons;
 use super::process::Processes;
 use crate::event::{
     Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Drop, Endpoint, Errno, Event,
-    Family, Flow, HalfOpen, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed, Segment, Socket,
-    SocketId, State, Traffic, Via,
+    Family, Flow, HalfOpen, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed, Segment,
+    Socket, SocketId, State, Traffic, Via,
 };
 use crate::filter::{EventKind, Filter};
 use crate::life::{Input, Mini};
@@ -113,7 +113,11 @@ impl Decoder {
             Kind::HalfOpen => {
                 let record: record::HalfOpen = record::read(bytes).ok_or_else(refuse)?;
                 let socket = self.socket(&record.socket);
-                Body::HalfOpen(HalfOpen { socket, retries: Some(record.retries), syn_cookie: false })
+                Body::HalfOpen(HalfOpen {
+                    socket,
+                    retries: Some(record.retries),
+                    syn_cookie: false,
+                })
             }
             Kind::Mini => {
                 let record: record::Mini = record::read(bytes).ok_or_else(refuse)?;

@@ -14,7 +14,7 @@ use netbreath_common::hook::Hook;
 use netbreath_common::offset::ABSENT;
 
 use super::btf::{self, Btf};
-use super::hooks::{HALF_OPEN_EVENTS, Attach, LADDERS, Ladder, PROCESSES, Rung, SEED};
+use super::hooks::{Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PROCESSES, Rung, SEED};
 use crate::event::{Family, Gap};
 use crate::filter::{EventKind, Filter, Network};
 use crate::source::Ask;
@@ -149,13 +149,8 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
 /// Loads every program of the object on its own and attaches none.
 pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     let kernel = Kernel::ask(ask.btf.as_deref())?;
-    let company = Company {
-        storage: true,
-        connect: true,
-        accept: true,
-        destroy: true,
-        half_open: true,
-    };
+    let company =
+        Company { storage: true, connect: true, accept: true, destroy: true, half_open: true };
     let mut object = open(ask, &kernel, company)?;
     let mut all = Vec::new();
     for rung in all_rungs() {

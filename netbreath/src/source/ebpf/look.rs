@@ -193,9 +193,8 @@ impl Netlink {
         bytes[HEADER + 4..HEADER + 8].copy_from_slice(&states.to_ne_bytes());
         bytes[HEADER + 8..].copy_from_slice(id);
         // SAFETY: the kernel reads the bytes.
-        let sent = unsafe {
-            libc::send(self.socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0)
-        };
+        let sent =
+            unsafe { libc::send(self.socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) };
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
