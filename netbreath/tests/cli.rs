@@ -75,7 +75,7 @@ fn wrong_use_is_code_2_and_says_what_to_do() {
         ("--cgroup /nonsense", "there is no cgroup \"/nonsense\""),
         ("--uid nobody-of-that-name", "there is no user \"nobody-of-that-name\""),
         ("--count 0", "invalid value '0' for '--count <N>'"),
-        ("--event nonsense", "[possible values: seed, state, accept, owner, connect_failed,"),
+        ("--event nonsense", "[possible values: seed, half_open, state, accept, owner, connect_failed,"),
         ("curl example.com", "unexpected argument 'curl'"),
     ] {
         let arguments: Vec<&str> = ["trace"].into_iter().chain(line.split(' ')).collect();
