@@ -252,7 +252,7 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
             lost: source.lost(),
         };
         if end != End::Pipe {
-            self.summary(&outcome, page.tables.sockets().len());
+            self.summary(&outcome, page.tables.open());
             self.costs(&source.costs());
         }
         let code = match code {

@@ -126,6 +126,11 @@ impl Tables {
         &self.counts
     }
 
+    /// How many sockets are open: in TIME_WAIT, none is.
+    pub fn open(&self) -> usize {
+        self.sockets.values().filter(|row| row.state != TcpState::TimeWait).count()
+    }
+
     /// The sockets that are not closed.
     pub const fn sockets(&self) -> &HashMap<SocketId, Row> {
         &self.sockets
