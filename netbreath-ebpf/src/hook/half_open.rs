@@ -85,7 +85,7 @@ fn fast_open(sk: Callback, bare: Untyped) {
 #[inline(always)]
 fn half_open(request: Untyped, id: u64) {
     let at = emit::now();
-    let _ = SYNS.insert(&id, &at, BPF_ANY.into());
+    let _ = SYNS.insert(id, at, BPF_ANY.into());
     if !config::emits(kinds::HALF_OPEN) {
         return;
     }

@@ -158,7 +158,7 @@ fn fin_timeout(tcp: Untyped, linger: i32) -> u8 {
     if ticks > longest {
         ticks -= longest;
     }
-    let seconds = (ticks + hz - 1) / hz;
+    let seconds = ticks.div_ceil(hz);
     if seconds > 255 { 255 } else { seconds as u8 }
 }
 
