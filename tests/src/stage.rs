@@ -362,6 +362,15 @@ impl Stage {
         Ok(())
     }
 
+    /// As `expect`, for a socket that never came to have a local end.
+    pub fn expect_unbound(&mut self, entry: &Entry, path: &str) -> Result<()> {
+        self.expect(entry, path)?;
+        if let Some(life) = self.lives.last_mut() {
+            life.any_address = true;
+        }
+        Ok(())
+    }
+
     /// Expects not a word about a socket: a filter leaves it out.
     pub fn expect_silence(&mut self, entry: &Entry) -> Result<()> {
         self.expect(entry, "")

@@ -2,6 +2,7 @@
 
 mod accept;
 mod connect;
+mod connect_return;
 mod destroy;
 mod drop;
 mod io;

@@ -17,6 +17,7 @@ use netbreath_common::miss::Miss;
 use netbreath_common::record::{How, Kind, State};
 use netbreath_common::tcp::TcpState;
 
+use super::connect_return;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{EMPTY, IGNORED, PENDINGS, Pending, Slot};
@@ -186,7 +187,12 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             }
             slot = slot::park(sk, slot, Hook::SockState);
         }
-        Some(how) => slot::own(slot, task::owner::<K>(how)),
+        Some(how) => {
+            if how == How::Connect {
+                connect_return::sends();
+            }
+            slot::own(slot, task::owner::<K>(how));
+        }
         None => sock::identify(sk, &mut slot.socket, at),
     }
 

@@ -220,6 +220,18 @@ pub const LADDERS: &[Ladder] = &[
         ],
     },
     Ladder {
+        hook: Hook::ConnectReturn,
+        purpose: "which calls of connect() fail before they send anything, such as for want of a \
+            route",
+        events: emit::CONNECT_FAILED,
+        needed: false,
+        rungs: &[Rung::new(
+            "nb_connret_sys",
+            Tracepoint(&[("syscalls", "sys_enter_connect"), ("syscalls", "sys_exit_connect")]),
+        )
+        .costing("every system call on this machine takes some 20 ns longer")],
+    },
+    Ladder {
         hook: Hook::Send,
         purpose: "which process writes to a connection: without it, one that was passed to \
             another process or inherited seems to be its opener's",
