@@ -26,7 +26,7 @@ use netbreath_common::hook::Hook;
 use netbreath_common::miss::Miss;
 use netbreath_common::record::{Flow, Owner, Socket};
 
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Typed};
 use crate::{config, emit, filter};
 
 /// The slot is in the map, not here.
@@ -39,6 +39,9 @@ pub const SELECTED: u32 = 1 << 2;
 pub const IGNORED: u32 = 1 << 3;
 /// It was open before netbreath started, and its seed is not out yet.
 pub const UNTOLD: u32 = 1 << 4;
+/// Nobody is known to own it, and what sees accept() did not find it: if it has seen it
+/// since, it has made a slot in the map.
+pub const ORPHAN: u32 = 1 << 5;
 /// Transitions that can wait: a connection that is closed by its peer before
 /// anybody accepts it makes four.
 pub const PENDINGS: usize = 4;
@@ -53,7 +56,10 @@ pub struct Slot {
     /// When it was established; 0 if not seen.
     pub established: u64,
     pub flags: u32,
-    pub pendings: u32,
+    pub pendings: u16,
+    /// The state that it is in, as the hook on transitions has told: the second program
+    /// of a pair knows by it whether the first one ran.
+    pub state: u16,
     pub pending: [Pending; PENDINGS],
 }
 
@@ -114,6 +120,7 @@ static EMPTY: Slot = Slot {
     established: 0,
     flags: 0,
     pendings: 0,
+    state: 0,
     pending: [Pending { at: 0, in_state: 0, on_cpu: 0, old: 0, new: 0, zero: [0; 2] }; PENDINGS],
 };
 
@@ -153,14 +160,53 @@ pub fn find<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
         let parked = mapped(sk.addr())?;
         return adopt(stored(sk, BPF_SK_STORAGE_GET_F_CREATE)?, parked, sk.addr());
     };
-    if home.flags & PARKED == 0 {
+    if home.flags & (PARKED | ORPHAN) == 0 {
         return Some(home);
     }
-    let parked = mapped(sk.addr())?;
+    let Some(parked) = mapped(sk.addr()) else {
+        // Of a parked one somebody else has taken the place: what is left is the home.
+        home.flags = ORPHAN;
+        disown(home);
+        return Some(home);
+    };
+    if home.flags & ORPHAN != 0 {
+        return claim(home, parked, sk.addr());
+    }
     if parked.flags & ACCEPTABLE != 0 {
         return Some(parked);
     }
     adopt(home, parked, sk.addr())
+}
+
+/// Gives an orphan to the process that was seen to accept it.
+#[inline(always)]
+fn claim(home: &'static mut Slot, parked: &Slot, addr: u64) -> Option<&'static mut Slot> {
+    home.socket.owner = parked.socket.owner;
+    home.socket.opener = parked.socket.opener;
+    home.flags = parked.flags & SELECTED;
+    let _ = SLOTS_BY_ADDR.remove(addr);
+    Some(home)
+}
+
+/// Whether the hook on transitions has told already that a socket went to this state.
+#[inline(always)]
+pub fn is_in(sk: Typed, state: i32) -> bool {
+    match stored(sk, 0) {
+        Some(home) => i32::from(home.state) == state,
+        None => emit::has_failed(sk.addr()),
+    }
+}
+
+/// Notes that a socket went to this state.
+#[inline(always)]
+pub fn enter<K: Kernel>(sk: K, slot: &mut Slot, state: i32) {
+    slot.state = state as u16;
+    if stores::<K>()
+        && slot.flags & ACCEPTABLE != 0
+        && let Some(home) = stored(sk, 0)
+    {
+        home.state = state as u16;
+    }
 }
 
 /// Moves a parked slot to its socket.
@@ -178,19 +224,36 @@ fn adopt(home: &'static mut Slot, parked: &Slot, addr: u64) -> Option<&'static m
 
 const _: () = assert!(size_of::<Slot>().is_multiple_of(size_of::<u64>()));
 
-/// An empty slot for a socket, in place of any that it has.
+/// An empty slot for a socket, in place of any that it has. Without it, `miss` is what
+/// happens.
 #[inline(always)]
-pub fn open<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
+pub fn open<K: Kernel>(sk: K, hook: Hook, miss: Miss) -> Option<&'static mut Slot> {
     let slot =
         if stores::<K>() { stored(sk, BPF_SK_STORAGE_GET_F_CREATE) } else { insert(sk.addr()) };
     let Some(slot) = slot else {
-        emit::missed(hook, Miss::NoSlot);
+        emit::missed(hook, miss);
         return None;
     };
     reset(slot);
+    disown(slot);
+    Some(slot)
+}
+
+#[inline(always)]
+fn disown(slot: &mut Slot) {
     for owner in [&mut slot.socket.owner, &mut slot.socket.opener] {
         owner.pid = 0;
         owner.how = 0;
+    }
+}
+
+/// An empty slot for a socket that is older than netbreath: it may have a slot in the
+/// map some day, from what sees accept().
+#[inline(always)]
+pub fn open_older<K: Kernel>(sk: K, hook: Hook, miss: Miss) -> Option<&'static mut Slot> {
+    let slot = open(sk, hook, miss)?;
+    if stores::<K>() {
+        slot.flags = ORPHAN;
     }
     Some(slot)
 }
@@ -211,7 +274,7 @@ fn reset(slot: &mut Slot) {
 #[inline(always)]
 pub fn open_child<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
     if !stores::<K>() {
-        return open(sk, hook);
+        return open(sk, hook, Miss::NoSlot);
     }
     let slot = stored(sk, BPF_SK_STORAGE_GET_F_CREATE);
     if slot.is_none() {
@@ -242,17 +305,27 @@ pub fn park<K: Kernel>(sk: K, slot: &'static mut Slot, hook: Hook) -> &'static m
             parked
         }
         None => {
-            emit::missed(hook, Miss::NoSlot);
-            slot.flags &= !ACCEPTABLE;
+            // Whoever accepts it, nobody will tell us; then the listener's owner would be
+            // wrong.
+            emit::missed(hook, Miss::NoOwner);
+            slot.flags = ORPHAN;
+            disown(slot);
             slot
         }
     }
 }
 
-/// The slot of a connection that was accepted, given an untyped pointer.
+/// The slot of a connection that was accepted, given an untyped pointer. One of another
+/// socket at the same address, whose end was missed, is removed.
 #[inline(always)]
-pub fn accepted(addr: u64) -> Option<&'static mut Slot> {
-    mapped(addr)
+pub fn accepted<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
+    let slot = mapped(sk.addr())?;
+    let cookie: u64 = sk.load(config::SOCK_COOKIE()).unwrap_or(0);
+    if config::HAS_STORAGE() != 0 && slot.socket.id != 0 && cookie != slot.socket.id {
+        let _ = SLOTS_BY_ADDR.remove(sk.addr());
+        return None;
+    }
+    Some(slot)
 }
 
 #[inline(always)]
@@ -267,7 +340,7 @@ pub fn close<K: Kernel>(sk: K) {
     if stores::<K>() {
         // The storage goes with the socket; what is parked must be fetched.
         match stored(sk, 0) {
-            Some(home) if home.flags & PARKED != 0 => {}
+            Some(home) if home.flags & (PARKED | ORPHAN) != 0 => {}
             _ => return,
         }
     }

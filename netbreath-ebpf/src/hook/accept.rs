@@ -11,6 +11,7 @@ use aya_ebpf::programs::{FExitContext, RetProbeContext, TracePointContext};
 use core::ffi::c_void;
 use netbreath_common::config::emit as kinds;
 use netbreath_common::hook::Hook;
+use netbreath_common::miss::Miss;
 use netbreath_common::record::{Accept, Flow, How, Kind};
 
 use super::sock_state;
@@ -78,7 +79,7 @@ fn accept(sk: Untyped, fd: u32) {
         return;
     }
     let at = emit::now();
-    let slot = match slot::accepted(sk.addr()) {
+    let slot = match slot::accepted(sk) {
         Some(slot) => slot,
         None => match older(sk, at) {
             Some(slot) => slot,
@@ -117,7 +118,7 @@ fn older(sk: Untyped, at: u64) -> Option<&'static mut Slot> {
     if filter::place(sk, &flow, sock::netns(sk), true) == Verdict::Drop {
         return None;
     }
-    let slot = slot::open(sk, Hook::Accept)?;
+    let slot = slot::open(sk, Hook::Accept, Miss::NoSlot)?;
     sock::describe(sk, &mut slot.socket, at);
     sock::read_flow(sk, &mut slot.socket.flow);
     Some(slot)

@@ -29,6 +29,18 @@ fn nb_state_btf(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// Attached after `nb_state_btf`: the kernel does not call a program that already runs
+/// on the CPU, in a call that an interrupt has come into. This one is then still free.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn nb_state_btf2(ctx: BtfTracePointContext) -> i32 {
+    let (sk, old, new) = (Typed::new(ctx.arg(0)), ctx.arg::<i32>(1), ctx.arg::<i32>(2));
+    if old != new && !slot::is_in(sk, new) {
+        emit::rescued(Hook::SockState);
+        sock_state::<Typed>(sk, old, new);
+    }
+    0
+}
+
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 fn nb_state_raw(ctx: RawTracePointContext) -> i32 {
     let sk: *const c_void = ctx.arg(0);
@@ -82,10 +94,10 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     };
     let found = match begun {
         Some(How::Inherited) => slot::open_child(sk, Hook::SockState),
-        Some(_) => slot::open(sk, Hook::SockState),
+        Some(_) => slot::open(sk, Hook::SockState, Miss::NoSlot),
         None => match slot::find(sk) {
             // Older than netbreath, and no seed told of it.
-            None => match slot::open(sk, Hook::SockState) {
+            None => match slot::open_older(sk, Hook::SockState, Miss::NoSlot) {
                 Some(slot) => {
                     sock::describe(sk, &mut slot.socket, at);
                     Some(slot)
@@ -95,7 +107,11 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             found => found,
         },
     };
-    let Some(mut slot) = found else { return };
+    let Some(mut slot) = found else {
+        emit::fail(sk.addr());
+        return;
+    };
+    slot::enter(sk, slot, new);
     if slot.flags & IGNORED != 0 {
         forget(sk, new);
         return;
@@ -193,7 +209,7 @@ fn hold(slot: &mut Slot, transition: Pending) {
     let count = slot.pendings as usize;
     if count < PENDINGS {
         slot.pending[count] = transition;
-        slot.pendings = count as u32 + 1;
+        slot.pendings = count as u16 + 1;
     } else {
         emit::missed(Hook::SockState, Miss::PendingFull);
     }

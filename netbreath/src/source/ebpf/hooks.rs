@@ -26,6 +26,9 @@ pub struct Rung {
     pub lost: &'static str,
     /// What it costs those who are not traced; empty if nothing to speak of.
     pub cost: &'static str,
+    /// A second program for the same attach point, for what the kernel does not give to
+    /// the first because that runs already.
+    pub second: Option<&'static str>,
 }
 
 /// An attach point.
@@ -65,7 +68,7 @@ impl Attach {
 
 impl Rung {
     const fn new(program: &'static str, attach: Attach) -> Rung {
-        Rung { program, attach, lost: "", cost: "" }
+        Rung { program, attach, lost: "", cost: "", second: None }
     }
 
     const fn losing(self, lost: &'static str) -> Rung {
@@ -74,6 +77,15 @@ impl Rung {
 
     const fn costing(self, cost: &'static str) -> Rung {
         Rung { cost, ..self }
+    }
+
+    const fn with(self, second: &'static str) -> Rung {
+        Rung { second: Some(second), ..self }
+    }
+
+    /// Its programs.
+    pub fn programs(&self) -> impl std::iter::Iterator<Item = &'static str> {
+        std::iter::once(self.program).chain(self.second)
     }
 
     /// Its pointers are typed, so that slots can lie on the socket.
@@ -221,7 +233,7 @@ pub const LADDERS: &[Ladder] = &[
         purpose: "every change of state of every TCP socket",
         needed: true,
         rungs: &[
-            Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state")),
+            Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state")).with("nb_state_btf2"),
             Rung::new("nb_state_raw", RawTracepoint("inet_sock_set_state")).losing(NO_INHERITANCE),
             Rung::new("nb_state_tp", Tracepoint(&[("sock", "inet_sock_set_state")]))
                 .losing(NO_INHERITANCE),

@@ -121,14 +121,15 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     let mut object = open(ask, &kernel, company)?;
     let mut all = Vec::new();
     for rung in all_rungs() {
-        let program =
-            object.program_mut(rung.program).ok_or(Error::NoProgram { program: rung.program })?;
-        let verdict = match load_program(program, &rung.attach, &kernel) {
-            Ok(()) => Verdict::Loaded,
-            Err(Refusal { by_verifier: true, why }) => Verdict::Rejected(why),
-            Err(Refusal { why, .. }) => Verdict::NotHere(why),
-        };
-        all.push((rung.program.to_owned(), verdict));
+        for name in rung.programs() {
+            let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
+            let verdict = match load_program(program, &rung.attach, &kernel) {
+                Ok(()) => Verdict::Loaded,
+                Err(Refusal { by_verifier: true, why }) => Verdict::Rejected(why),
+                Err(Refusal { why, .. }) => Verdict::NotHere(why),
+            };
+            all.push((name.to_owned(), verdict));
+        }
     }
     Ok(all)
 }
@@ -352,11 +353,15 @@ fn climb(
 ) -> Result<Reached, Error> {
     let mut refused = Vec::new();
     for rung in ladder.rungs {
-        let program =
-            object.program_mut(rung.program).ok_or(Error::NoProgram { program: rung.program })?;
-        match load_program(program, &rung.attach, kernel)
-            .and_then(|()| attach(program, &rung.attach))
-        {
+        let mut attached = Ok(());
+        // In their order: the kernel calls them as they were attached.
+        for name in rung.programs() {
+            let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
+            attached = attached
+                .and_then(|()| load_program(program, &rung.attach, kernel))
+                .and_then(|()| attach(program, &rung.attach));
+        }
+        match attached {
             Ok(()) => {
                 return Ok(Reached { ladder, rung: Some(rung), refused });
             }

@@ -50,6 +50,7 @@ pub struct Ebpf {
     ring: AsyncFd<RingBuf<MapData>>,
     armed: Armed,
     misses: PerCpuArray<MapData, u64>,
+    rescued: PerCpuArray<MapData, u64>,
     decoder: decode::Decoder,
     /// Decoded and in order, but younger than the watermark.
     held: Vec<Event>,
@@ -62,8 +63,17 @@ pub struct Ebpf {
     boot: i64,
     counted: Table<(Hook, Miss), u64>,
     /// How often the kernel has skipped each hook of `reached`.
-    skipped: Vec<u64>,
+    skipped: Vec<Skipped>,
     lost: u64,
+}
+
+/// Calls of a hook's program that the kernel has skipped.
+#[derive(Clone, Copy, Default)]
+struct Skipped {
+    /// Of the first program of a pair, or the only one.
+    calls: u64,
+    /// Those that no other program has taken either, which a gap has told.
+    told: u64,
 }
 
 /// Why the kernel programs give no events.
@@ -102,6 +112,8 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         .map_err(|error| Error::Ring { source: error.into_parts().1 })?;
     let armed = Armed::map(take(&mut object, "ARMED")?)?;
     let misses = PerCpuArray::try_from(take(&mut object, "MISSES")?).map_err(failed("MISSES"))?;
+    let rescued =
+        PerCpuArray::try_from(take(&mut object, "RESCUED")?).map_err(failed("RESCUED"))?;
     let (now, skipped) = (Instant::now(), reached.len());
     let mut source = Ebpf {
         object,
@@ -109,6 +121,7 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         ring,
         armed,
         misses,
+        rescued,
         decoder: decode::Decoder::new(load::cgroup_root(), &ask.filter, ask.owner_from_cpu),
         held: Vec::new(),
         first: Vec::new(),
@@ -116,7 +129,7 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         check_at: now + CHECK_EVERY,
         boot: boot(),
         counted: Table::new(),
-        skipped: vec![0; skipped],
+        skipped: vec![Skipped::default(); skipped],
         lost: 0,
     };
     source.begin()?;
@@ -185,8 +198,7 @@ impl Source for Ebpf {
         }
         self.release(events, None);
         self.count_misses(events)?;
-        self.count_skipped(events);
-        Ok(())
+        self.count_skipped(events)
     }
 
     fn follow(&mut self, pid: u32) -> Result<(), Error> {
@@ -319,7 +331,7 @@ impl Ebpf {
             return Ok(());
         }
         self.check_at = now + CHECK_EVERY;
-        self.count_skipped(events);
+        self.count_skipped(events)?;
         /// Smaller steps are the clock's discipline, not news.
         const STEP: u64 = 1_000_000;
         let boot = boot();
@@ -350,20 +362,34 @@ impl Ebpf {
     }
 
     /// Appends a gap for each hook that the kernel has skipped since the last call.
-    fn count_skipped(&mut self, events: &mut Vec<Event>) {
+    fn count_skipped(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
         for (reached, skipped) in self.reached.iter().zip(&mut self.skipped) {
-            let total = reached
+            if reached.ladder.hook == Hook::Destroy {
+                // It tells nothing: what stays behind in the map is known to be stale by
+                // its cookie.
+                continue;
+            }
+            let calls = reached
                 .rung
                 .and_then(|rung| self.object.program(rung.program))
                 .and_then(|program| recursion_misses(program.fd().ok()?.as_fd().as_raw_fd()))
                 .unwrap_or(0);
-            let count = total.saturating_sub(*skipped);
-            *skipped = total;
+            if calls == skipped.calls {
+                continue;
+            }
+            skipped.calls = calls;
+            let hook = reached.ladder.hook;
+            let rescued =
+                self.rescued.get(&(hook as u32), 0).map_err(failed("RESCUED"))?.iter().sum();
+            let total = calls.saturating_sub(rescued);
+            let count = total.saturating_sub(skipped.told);
             if count > 0 {
+                skipped.told = total;
                 self.lost += count;
-                events.push(here(gap::skipped(reached.ladder.hook, count)));
+                events.push(here(gap::skipped(hook, count)));
             }
         }
+        Ok(())
     }
 }
 
