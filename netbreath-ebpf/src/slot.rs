@@ -14,6 +14,7 @@
     reason = "by value, a slot would be copied to the stack, which it would fill"
 )]
 
+use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xchg};
 use core::ptr;
 
 use aya_ebpf::bindings::{
@@ -42,6 +43,8 @@ pub const UNTOLD: u32 = 1 << 4;
 /// Nobody is known to own it, and what sees accept() did not find it: if it has seen it
 /// since, it has made a slot in the map.
 pub const ORPHAN: u32 = 1 << 5;
+/// In [`Slot::turn`]: it was accepted, and its owner is still to be told of it.
+const ACCEPTED: u64 = 1 << 63;
 /// Transitions that can wait: a connection that is closed by its peer before
 /// anybody accepts it makes four.
 pub const PENDINGS: usize = 4;
@@ -55,6 +58,10 @@ pub struct Slot {
     pub since: u64,
     /// When it was established; 0 if not seen.
     pub established: u64,
+    /// When the last event of it happened, and [`ACCEPTED`]; see [`take_turn`].
+    turn: u64,
+    /// Who has accepted it, from [`ACCEPTED`] on.
+    acceptor: Owner,
     pub flags: u32,
     pub pendings: u16,
     /// The state that it is in, as the hook on transitions has told: the second program
@@ -118,6 +125,8 @@ static EMPTY: Slot = Slot {
     },
     since: 0,
     established: 0,
+    turn: 0,
+    acceptor: NOBODY,
     flags: 0,
     pendings: 0,
     state: 0,
@@ -152,6 +161,67 @@ fn mapped(addr: u64) -> Option<&'static mut Slot> {
 /// The slot of a socket, if it has one.
 #[inline(always)]
 pub fn find<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
+    let slot = locate(sk)?;
+    arrive(slot);
+    Some(slot)
+}
+
+/// Gives a connection that was accepted to who did it.
+#[inline(always)]
+fn arrive(slot: &mut Slot) {
+    let turn = unsafe { (&raw const slot.turn).read_volatile() };
+    if turn & ACCEPTED != 0 {
+        slot.turn = turn & !ACCEPTED;
+        slot.socket.owner = slot.acceptor;
+        slot.socket.opener = slot.acceptor;
+    }
+}
+
+/// The time of an event of this socket, which its program has taken as `at`: a moment
+/// later if another CPU, where the connection is accepted, was faster. Whatever comes
+/// after accept() knows the new owner, whatever comes before does not.
+#[inline(always)]
+pub fn take_turn(slot: &mut Slot, at: u64) -> u64 {
+    let (at, accepted) = turn(slot, at, 0);
+    if accepted {
+        slot.socket.owner = slot.acceptor;
+        slot.socket.opener = slot.acceptor;
+    }
+    at
+}
+
+/// The same for accept() itself.
+#[inline(always)]
+pub fn accept(slot: &mut Slot, owner: Owner, at: u64) -> u64 {
+    slot.acceptor = owner;
+    turn(slot, at, ACCEPTED).0
+}
+
+/// The time, and whether accept() came just before.
+#[inline(always)]
+fn turn(slot: &mut Slot, at: u64, mark: u64) -> (u64, bool) {
+    // The socket's lock lets only one change of state through, and accept() comes once.
+    const RIVALS: u32 = 4;
+    let turn = &raw mut slot.turn;
+    for _ in 0..RIVALS {
+        let before = unsafe { turn.read_volatile() };
+        let at = at.max((before & !ACCEPTED) + 1);
+        let (_, done) = unsafe {
+            atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(
+                turn,
+                before,
+                at | mark,
+            )
+        };
+        if done {
+            return (at, before & ACCEPTED != 0);
+        }
+    }
+    (at, false)
+}
+
+#[inline(always)]
+fn locate<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
     if !stores::<K>() {
         return mapped(sk.addr());
     }
@@ -180,10 +250,12 @@ pub fn find<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
 
 /// Gives an orphan to the process that was seen to accept it.
 #[inline(always)]
-fn claim(home: &'static mut Slot, parked: &Slot, addr: u64) -> Option<&'static mut Slot> {
+fn claim(home: &'static mut Slot, parked: &mut Slot, addr: u64) -> Option<&'static mut Slot> {
+    arrive(parked);
     home.socket.owner = parked.socket.owner;
     home.socket.opener = parked.socket.opener;
     home.flags = parked.flags & SELECTED;
+    home.turn = parked.turn;
     let _ = SLOTS_BY_ADDR.remove(addr);
     Some(home)
 }
@@ -263,6 +335,7 @@ pub fn open_older<K: Kernel>(sk: K, hook: Hook, miss: Miss) -> Option<&'static m
 fn reset(slot: &mut Slot) {
     slot.since = 0;
     slot.established = 0;
+    slot.turn = 0;
     slot.flags = 0;
     slot.pendings = 0;
     slot.socket.born = 0;
@@ -326,6 +399,15 @@ pub fn accepted<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
         return None;
     }
     Some(slot)
+}
+
+/// From now on the slot of a connection that came in may move to its socket: the owner is
+/// in it.
+#[inline(always)]
+pub fn release(slot: &mut Slot) {
+    let flags = slot.flags & !(ACCEPTABLE | ORPHAN);
+    // In this order for other CPUs, too.
+    unsafe { atomic_xchg::<u32, { AtomicOrdering::Relaxed }>(&raw mut slot.flags, flags) };
 }
 
 #[inline(always)]

@@ -17,7 +17,7 @@ use netbreath_common::record::{Accept, Flow, How, Kind};
 use super::sock_state;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Untyped};
-use crate::slot::{ACCEPTABLE, Slot};
+use crate::slot::Slot;
 use crate::{config, emit, filter, slot, sock, task};
 
 /// No descriptor: the hook fires before the connection has one.
@@ -87,26 +87,26 @@ fn accept(sk: Untyped, fd: u32) {
         },
     };
     sock::identify(sk, &mut slot.socket, at);
-    slot.flags &= !ACCEPTABLE;
     let owner = task::owner::<Untyped>(How::Accept);
     // Who accepts it decides; what waited was still the listener's.
     slot::select(slot, &owner);
-    let verdict = sock_state::settle(sk, slot, Hook::Accept);
-    slot.socket.owner = owner;
-    slot.socket.opener = owner;
-    if verdict != Verdict::Keep || !config::emits(kinds::ACCEPT) {
-        return;
-    }
+    let verdict = sock_state::settle(sk, slot, Hook::Accept, true);
+    let at = slot::accept(slot, owner, at);
     let queued = if slot.established == 0 { 0 } else { at.saturating_sub(slot.established) };
-    emit::record::<Accept>(Hook::Accept, Kind::Accept, at, |record| {
-        let record = record.as_mut_ptr();
-        unsafe {
-            (&raw mut (*record).socket).write(slot.socket);
-            (&raw mut (*record).queued).write(queued);
-            (&raw mut (*record).fd).write(fd);
-            (&raw mut (*record).zero).write(0);
-        }
-    });
+    if verdict == Verdict::Keep && config::emits(kinds::ACCEPT) {
+        emit::record::<Accept>(Hook::Accept, Kind::Accept, at, |record| {
+            let record = record.as_mut_ptr();
+            unsafe {
+                (&raw mut (*record).socket).write(slot.socket);
+                (&raw mut (*record).socket.owner).write(owner);
+                (&raw mut (*record).socket.opener).write(owner);
+                (&raw mut (*record).queued).write(queued);
+                (&raw mut (*record).fd).write(fd);
+                (&raw mut (*record).zero).write(0);
+            }
+        });
+    }
+    slot::release(slot);
 }
 
 /// A slot for a connection that has none: it was established before netbreath

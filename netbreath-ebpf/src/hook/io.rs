@@ -20,7 +20,7 @@ use netbreath_common::tcp::TcpState;
 use super::sock_state;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed, Untyped};
-use crate::slot::{ACCEPTABLE, IGNORED, ORPHAN, Slot};
+use crate::slot::{ACCEPTABLE, IGNORED, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
 use crate::{config, emit, slot, sock, task};
@@ -110,12 +110,12 @@ fn take<K: Sock + Current>(sk: K, slot: &mut Slot, pid: u32, hook: Hook) {
     let at = emit::now();
     let from = slot.socket.owner;
     sock::identify(sk, &mut slot.socket, at);
-    // Somebody uses it, so somebody has accepted it, seen or not.
-    slot.flags &= !(ACCEPTABLE | ORPHAN);
     let owner = task::owner::<K>(How::Io);
     slot::select(slot, &owner);
-    let verdict = sock_state::settle(sk, slot, hook);
+    // Somebody uses it, so somebody has accepted it, seen or not.
+    let verdict = sock_state::settle(sk, slot, hook, true);
     slot.socket.owner = owner;
+    slot::release(slot);
     if from.pid == pid || verdict != Verdict::Keep || !config::emits(kinds::OWNER) {
         return;
     }

@@ -112,6 +112,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         return;
     };
     slot::enter(sk, slot, new);
+    let at = slot::take_turn(slot, at);
     if slot.flags & IGNORED != 0 {
         forget(sk, new);
         return;
@@ -216,9 +217,10 @@ fn hold(slot: &mut Slot, transition: Pending) {
 }
 
 /// Judges a socket anew, since more is known of it, and sends or drops what waited.
+/// `last`: nothing more will become known.
 #[inline(always)]
-pub fn settle<K: Kernel>(sk: K, slot: &mut Slot, hook: Hook) -> Verdict {
-    let verdict = filter::judge(sk, slot, false);
+pub fn settle<K: Kernel>(sk: K, slot: &mut Slot, hook: Hook, last: bool) -> Verdict {
+    let verdict = filter::judge(sk, slot, last);
     match verdict {
         Verdict::Keep => flush(slot, hook),
         Verdict::Drop => slot.pendings = 0,
