@@ -29,10 +29,9 @@ static ARMED: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static MISSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(miss::COUNTERS, 0);
 
-/// By hook: events that the kernel did not give to the first program of a pair, and
-/// that the second took.
+/// How often a second program did the work of one that the kernel has skipped.
 #[map]
-static RESCUED: PerCpuArray<u64> = PerCpuArray::with_max_entries(Hook::ALL.len() as u32, 0);
+static STOOD_IN: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where each CPU is in its sequence of records.
 #[map]
@@ -110,16 +109,6 @@ fn is_full<R>() -> bool {
     free <= size_of::<R>() as u64 + HEADER
 }
 
-/// Notes that the second program of a pair has taken what the first did not get.
-#[inline(always)]
-pub fn rescued(hook: Hook) {
-    if let Some(counter) = RESCUED.get_ptr_mut(hook as u32) {
-        unsafe {
-            atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, 1);
-        }
-    }
-}
-
 /// Notes for the second program of a pair that the first could not remember a socket.
 #[inline(always)]
 pub fn fail(addr: u64) {
@@ -192,7 +181,18 @@ pub fn missed(hook: Hook, miss: Miss) {
 
 #[inline(always)]
 fn count(hook: Hook, miss: Miss) {
-    if let Some(counter) = MISSES.get_ptr_mut(miss::counter(hook, miss)) {
+    add_one(MISSES.get_ptr_mut(miss::counter(hook, miss)));
+}
+
+/// Counts that a second program does the work of one that was skipped.
+#[inline(always)]
+pub fn stood_in() {
+    add_one(STOOD_IN.get_ptr_mut(0));
+}
+
+#[inline(always)]
+fn add_one(counter: Option<*mut u64>) {
+    if let Some(counter) = counter {
         unsafe {
             atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, 1);
         }

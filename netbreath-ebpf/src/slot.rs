@@ -64,7 +64,7 @@ pub struct Slot {
     acceptor: Owner,
     pub flags: u32,
     pub pendings: u16,
-    /// The state that it is in, as the hook on transitions has told: the second program
+    /// The state it is in, as far as it was seen: a number of `TcpState`. The second program
     /// of a pair knows by it whether the first one ran.
     pub state: u16,
     pub pending: [Pending; PENDINGS],
@@ -338,6 +338,7 @@ fn reset(slot: &mut Slot) {
     slot.turn = 0;
     slot.flags = 0;
     slot.pendings = 0;
+    slot.state = 0;
     slot.socket.born = 0;
     slot.socket.flow.sport = 0;
 }

@@ -58,6 +58,7 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
             let Some(slot) = slot::open(sk, Hook::Seed, Miss::NoSlot) else { return };
             sock::describe(sk, &mut slot.socket, at);
             sock::read_flow(sk, &mut slot.socket.flow);
+            slot.state = state.into();
             if filter::place(sk, &slot.socket.flow, slot.socket.netns, true) == Verdict::Drop {
                 slot.flags |= IGNORED;
                 return;

@@ -29,13 +29,13 @@ fn nb_state_btf(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Attached after `nb_state_btf`: the kernel does not call a program that already runs
-/// on the CPU, in a call that an interrupt has come into. This one is then still free.
+/// Comes right after `nb_state_btf`, and does its work where the kernel has skipped that
+/// one: it does when it already runs on this CPU and an interrupt comes between.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn nb_state_btf2(ctx: BtfTracePointContext) -> i32 {
     let (sk, old, new) = (Typed::new(ctx.arg(0)), ctx.arg::<i32>(1), ctx.arg::<i32>(2));
     if old != new && !slot::is_in(sk, new) {
-        emit::rescued(Hook::SockState);
+        emit::stood_in();
         sock_state::<Typed>(sk, old, new);
     }
     0

@@ -21,14 +21,14 @@ pub struct Ladder {
 pub struct Rung {
     /// The name of its program in the object.
     pub program: &'static str,
+    /// A program on the same attach point, right behind it, that does its work where the
+    /// kernel has skipped it.
+    pub second: Option<&'static str>,
     pub attach: Attach,
     /// What this rung does not show that better ones do; empty if nothing.
     pub lost: &'static str,
     /// What it costs those who are not traced; empty if nothing to speak of.
     pub cost: &'static str,
-    /// A second program for the same attach point, for what the kernel does not give to
-    /// the first because that runs already.
-    pub second: Option<&'static str>,
 }
 
 /// An attach point.
@@ -68,7 +68,7 @@ impl Attach {
 
 impl Rung {
     const fn new(program: &'static str, attach: Attach) -> Rung {
-        Rung { program, attach, lost: "", cost: "", second: None }
+        Rung { program, second: None, attach, lost: "", cost: "" }
     }
 
     const fn losing(self, lost: &'static str) -> Rung {
@@ -79,13 +79,13 @@ impl Rung {
         Rung { cost, ..self }
     }
 
-    const fn with(self, second: &'static str) -> Rung {
+    const fn backed_by(self, second: &'static str) -> Rung {
         Rung { second: Some(second), ..self }
     }
 
-    /// Its programs.
+    /// Its programs, in the order in which they are attached.
     pub fn programs(&self) -> impl std::iter::Iterator<Item = &'static str> {
-        std::iter::once(self.program).chain(self.second)
+        [self.program].into_iter().chain(self.second)
     }
 
     /// Its pointers are typed, so that slots can lie on the socket.
@@ -233,7 +233,8 @@ pub const LADDERS: &[Ladder] = &[
         purpose: "every change of state of every TCP socket",
         needed: true,
         rungs: &[
-            Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state")).with("nb_state_btf2"),
+            Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state"))
+                .backed_by("nb_state_btf2"),
             Rung::new("nb_state_raw", RawTracepoint("inet_sock_set_state")).losing(NO_INHERITANCE),
             Rung::new("nb_state_tp", Tracepoint(&[("sock", "inet_sock_set_state")]))
                 .losing(NO_INHERITANCE),

@@ -352,21 +352,17 @@ fn climb(
     kernel: &Kernel,
 ) -> Result<Reached, Error> {
     let mut refused = Vec::new();
-    for rung in ladder.rungs {
-        let mut attached = Ok(());
-        // In their order: the kernel calls them as they were attached.
+    'rungs: for rung in ladder.rungs {
         for name in rung.programs() {
             let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
-            attached = attached
-                .and_then(|()| load_program(program, &rung.attach, kernel))
-                .and_then(|()| attach(program, &rung.attach));
-        }
-        match attached {
-            Ok(()) => {
-                return Ok(Reached { ladder, rung: Some(rung), refused });
+            if let Err(Refusal { why, .. }) = load_program(program, &rung.attach, kernel)
+                .and_then(|()| attach(program, &rung.attach))
+            {
+                refused.push((rung, why));
+                continue 'rungs;
             }
-            Err(Refusal { why, .. }) => refused.push((rung, why)),
         }
+        return Ok(Reached { ladder, rung: Some(rung), refused });
     }
     if needed {
         let refused: Vec<String> =

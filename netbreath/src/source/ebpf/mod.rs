@@ -50,7 +50,7 @@ pub struct Ebpf {
     ring: AsyncFd<RingBuf<MapData>>,
     armed: Armed,
     misses: PerCpuArray<MapData, u64>,
-    rescued: PerCpuArray<MapData, u64>,
+    stood_in: PerCpuArray<MapData, u64>,
     decoder: decode::Decoder,
     /// Decoded and in order, but younger than the watermark.
     held: Vec<Event>,
@@ -112,8 +112,8 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         .map_err(|error| Error::Ring { source: error.into_parts().1 })?;
     let armed = Armed::map(take(&mut object, "ARMED")?)?;
     let misses = PerCpuArray::try_from(take(&mut object, "MISSES")?).map_err(failed("MISSES"))?;
-    let rescued =
-        PerCpuArray::try_from(take(&mut object, "RESCUED")?).map_err(failed("RESCUED"))?;
+    let stood_in =
+        PerCpuArray::try_from(take(&mut object, "STOOD_IN")?).map_err(failed("STOOD_IN"))?;
     let (now, skipped) = (Instant::now(), reached.len());
     let mut source = Ebpf {
         object,
@@ -121,7 +121,7 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         ring,
         armed,
         misses,
-        rescued,
+        stood_in,
         decoder: decode::Decoder::new(load::cgroup_root(), &ask.filter, ask.owner_from_cpu),
         held: Vec::new(),
         first: Vec::new(),
@@ -369,19 +369,23 @@ impl Ebpf {
                 // its cookie.
                 continue;
             }
-            let calls = reached
-                .rung
-                .and_then(|rung| self.object.program(rung.program))
+            let Some(rung) = reached.rung else { continue };
+            let calls = self
+                .object
+                .program(rung.program)
                 .and_then(|program| recursion_misses(program.fd().ok()?.as_fd().as_raw_fd()))
                 .unwrap_or(0);
             if calls == skipped.calls {
                 continue;
             }
             skipped.calls = calls;
+            let mut total = calls;
+            if rung.second.is_some() {
+                // Read after the misses: the second program comes behind the first.
+                let per_cpu = self.stood_in.get(&0, 0).map_err(failed("STOOD_IN"))?;
+                total = total.saturating_sub(per_cpu.iter().sum());
+            }
             let hook = reached.ladder.hook;
-            let rescued =
-                self.rescued.get(&(hook as u32), 0).map_err(failed("RESCUED"))?.iter().sum();
-            let total = calls.saturating_sub(rescued);
             let count = total.saturating_sub(skipped.told);
             if count > 0 {
                 skipped.told = total;
