@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::filter::Filter;
 use crate::source::Ask;
-use crate::source::ebpf::{self, Reached, Verdict};
+use crate::source::ebpf::{self, Reached, Tracefs, Verdict, privilege};
 
 /// What the examination found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub fn examine() -> (Health, String) {
         if let Some(advice) = advice {
             line(&mut report, "", &format!("-> {advice}"));
         }
+    }
+    // What cannot be done without has been told.
+    for capability in privilege::ALL.iter().filter(|one| !one.needed && !one.is_held()) {
+        line(&mut report, "", &format!("{} is missing: {}", capability.name, capability.purpose));
     }
     report.push('\n');
     let health = match ebpf::examine(&everything()) {
@@ -107,22 +111,17 @@ fn facts() -> Vec<Fact> {
     };
     let kernel = read("/proc/sys/kernel/osrelease");
     let btf = std::fs::metadata("/sys/kernel/btf/vmlinux").ok();
-    let tracefs = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
-        .into_iter()
-        .find(|path| Path::new(path).join("events").exists());
     let cgroup = ebpf::cgroup_root();
-    let missing = ebpf::missing_privilege();
+    let missing = privilege::missing();
     vec![
         plain("kernel", kernel.map(|k| format!("Linux {k}, {}", std::env::consts::ARCH))),
         Fact {
             name: "privilege",
-            value: missing.map_or_else(
+            value: missing.as_ref().map_or_else(
                 || "may load kernel programs".to_owned(),
-                |missing| format!("{missing} is missing"),
+                |missing| format!("missing: {missing}"),
             ),
-            advice: missing.map(
-                |_| "run it with sudo, or as a service with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
-            ),
+            advice: missing.map(|_| "run it with sudo, or as a service with these"),
         },
         plain("lockdown", Some(lockdown(read("/sys/kernel/security/lockdown")).to_owned())),
         Fact {
@@ -135,10 +134,11 @@ fn facts() -> Vec<Fact> {
         },
         Fact {
             name: "tracefs",
-            value: tracefs.map_or_else(
-                || "not mounted; netbreath mounts it when a hook needs it".to_owned(),
-                |path| format!("mounted at {path}"),
-            ),
+            value: match ebpf::tracefs() {
+                Tracefs::Open => "mounted".to_owned(),
+                Tracefs::Closed => "mounted, but this user may not enter it".to_owned(),
+                Tracefs::None => "not mounted; netbreath mounts it when a hook needs it".to_owned(),
+            },
             advice: None,
         },
         Fact {
@@ -180,6 +180,9 @@ fn hook(report: &mut String, reached: &Reached) {
     }
     for (rung, why) in refused {
         line(report, "", &format!("refused: {} ({why})", rung.attach));
+    }
+    if let Some(missing) = reached.missing() {
+        line(report, "", &format!("-> give netbreath {}", missing.name));
     }
     report.push('\n');
 }

@@ -4,18 +4,19 @@
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 
 use crate::event::Event;
-use crate::{socket, tracer};
+use crate::socket;
 
 mod clock;
 mod crash;
+mod hook;
 mod map;
 mod output;
+mod privilege;
 mod ring;
 mod space;
 mod thread;
@@ -39,13 +40,17 @@ const fn case(
 }
 
 pub const ALL: &[Case] = &[
-    case("ring::full_read_only", 10, ring::full_read_only),
-    case("ring::full_write_only", 10, ring::full_write_only),
-    case("ring::full_accept_null", 10, ring::full_accept_null),
-    case("ring::burst", 10, ring::burst),
+    case("ring::full_read_only", 9, ring::full_read_only),
+    case("ring::full_write_only", 9, ring::full_write_only),
+    case("ring::full_accept_null", 9, ring::full_accept_null),
+    case("ring::burst", 9, ring::burst),
     case("ring::full_of_processes", 8, ring::full_of_processes),
     case("map::full_of_unaccepted", 10, map::full_of_unaccepted),
     case("crash::killed_and_started_again", 12, crash::killed_and_started_again),
+    case("hook::vanished", 40, hook::vanished),
+    case("privilege::each_set", 40, privilege::each_set),
+    case("privilege::tracefs_is_not_mounted", 3, privilege::tracefs_is_not_mounted),
+    case("privilege::of_another_user", 2, privilege::of_another_user),
     case("output::full_device", 6, output::full_device),
     case("output::full_disk", 8, output::full_disk),
     case("output::broken_pipe", 4, output::broken_pipe),
@@ -166,12 +171,6 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-/// netbreath, run to its end.
-fn run(args: &[&str]) -> Result<Output> {
-    let mut command = Command::new(tracer::binary()?);
-    command.args(args).output().with_context(|| format!("run {command:?}"))
 }
 
 /// What a tracer says was lost, of all hooks with these names.

@@ -59,7 +59,7 @@ fn sockets(report: &mut Report, case: &str, frozen: bool) -> Result<Outcome> {
     }
     let started = log::now();
     let space = netns.inode().to_string();
-    let options = ["--netns", &space, "--event", "state,accept,owner"];
+    let options = ["--netns", &space, "--event", "state,accept,owner,closed"];
     let witness = start(LARGE, &options)?;
     let tested = start(SMALLEST, &options)?;
     if frozen {
@@ -107,9 +107,9 @@ pub fn socket_hooks(report: &mut Report, tested: &[Event], witness: &[Event]) {
         ("connect", opened(tested), lost(tested, &["connect"]), opened(witness)),
         (
             "sock_state",
-            count(tested, "state") - opened(tested),
+            count(tested, "state") + count(tested, "closed") - opened(tested),
             lost(tested, &["sock_state"]),
-            count(witness, "state") - opened(witness),
+            count(witness, "state") + count(witness, "closed") - opened(witness),
         ),
         ("accept", count(tested, "accept"), lost(tested, &["accept"]), count(witness, "accept")),
         (

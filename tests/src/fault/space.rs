@@ -1,6 +1,8 @@
 //! A network namespace is deleted while netbreath looks at it.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
 
 use super::{Outcome, Report};
 use crate::event::Event;
@@ -31,8 +33,13 @@ pub fn deleted(report: &mut Report) -> Result<Outcome> {
     server.deaf(&listener, true)?;
     let socket = client.open(Family::V4, Proto::Tcp)?;
     let waiting = client.start_connect_on(&socket, address(&listener)?)?;
+    // Only connections in TIME_WAIT let a namespace go; what waits for an answer gives up.
+    doomed.inside(|| {
+        std::fs::write("/proc/sys/net/ipv4/tcp_orphan_retries", "1").context("set a sysctl")
+    })?;
     client.kill()?;
     server.kill()?;
+    doomed.settle(Duration::from_secs(30))?;
     drop(doomed);
 
     let meeting = stage.meet("127.0.0.1:0")?;
@@ -60,6 +67,7 @@ pub fn deleted(report: &mut Report) -> Result<Outcome> {
         ("open", &open),
         ("accepted", &accepted),
         ("deaf", &deaf),
+        ("orphan", &orphan),
         ("queued", &queued),
         ("waiting", &waiting),
     ] {

@@ -15,6 +15,7 @@ use netbreath_common::offset::ABSENT;
 
 use super::btf::{self, Btf};
 use super::hooks::{Attach, LADDERS, Ladder, PROCESSES, Rung, SEED};
+use super::privilege::{self, Capability};
 use crate::event::{Family, Gap};
 use crate::filter::{EventKind, Filter, Network};
 use crate::source::Ask;
@@ -65,9 +66,9 @@ pub struct Reached {
 pub enum Error {
     #[error(
         "tracing needs the privilege to load kernel programs, and {missing} is missing: run \
-         it with sudo, or as a service with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
+         it with sudo, or as a service with these; `netbreath doctor` tells of all"
     )]
-    Privilege { missing: &'static str },
+    Privilege { missing: String },
     #[error(
         "there is no type information of this kernel ({source}): use a kernel built with \
          CONFIG_DEBUG_INFO_BTF=y, as those of all large distributions are since 2021, or give \
@@ -177,7 +178,7 @@ struct Kernel {
 
 impl Kernel {
     fn ask(file: Option<&Path>) -> Result<Kernel, Error> {
-        if let Some(missing) = missing_privilege() {
+        if let Some(missing) = privilege::missing() {
             return Err(Error::Privilege { missing });
         }
         let file = file.unwrap_or(Path::new(Btf::KERNEL));
@@ -529,9 +530,15 @@ fn keep(log: &str) -> Option<PathBuf> {
 /// Mounts tracefs where nobody has: the ids of tracepoints stand in it.
 fn mount_tracefs() -> Result<(), String> {
     const PLACE: &std::ffi::CStr = c"/sys/kernel/tracing";
-    let path = "/sys/kernel/tracing/events";
-    if Path::new(path).exists() || Path::new("/sys/kernel/debug/tracing/events").exists() {
-        return Ok(());
+    match tracefs() {
+        Tracefs::Open => return Ok(()),
+        Tracefs::Closed => {
+            return Err(format!(
+                "this user may not enter tracefs: that takes {}",
+                privilege::DAC_READ_SEARCH.name
+            ));
+        }
+        Tracefs::None => {}
     }
     // SAFETY: all pointers are NUL-terminated strings.
     let done = unsafe {
@@ -548,9 +555,42 @@ fn mount_tracefs() -> Result<(), String> {
     }
     let error = std::io::Error::last_os_error();
     Err(format!(
-        "tracefs is not mounted and cannot be ({error}); as root: mount -t tracefs nodev \
-         /sys/kernel/tracing"
+        "tracefs is not mounted and cannot be ({error}): that takes {}; as root: mount -t tracefs \
+         nodev /sys/kernel/tracing",
+        privilege::SYS_ADMIN.name
     ))
+}
+
+/// The file system of tracepoints, as this process sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracefs {
+    Open,
+    /// Mounted, but only root may enter.
+    Closed,
+    None,
+}
+
+/// Whether tracefs can be read.
+pub fn tracefs() -> Tracefs {
+    let mut answer = Tracefs::None;
+    for place in ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"] {
+        match std::fs::read_dir(place) {
+            Ok(_) => return Tracefs::Open,
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                // The folder is the file system's own where that is mounted; debugfs hides it.
+                if is_mounted("tracefs") {
+                    answer = Tracefs::Closed;
+                }
+            }
+            Err(_) => {}
+        }
+    }
+    answer
+}
+
+fn is_mounted(kind: &str) -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    mounts.lines().any(|line| line.split(' ').nth(2) == Some(kind))
 }
 
 /// Where the unified cgroup hierarchy is mounted.
@@ -563,28 +603,20 @@ pub fn cgroup_root() -> Option<PathBuf> {
     })
 }
 
-/// The first capability that tracing needs and this process lacks.
-pub fn missing_privilege() -> Option<&'static str> {
-    const CAP_SYS_ADMIN: u64 = 1 << 21;
-    const CAP_PERFMON: u64 = 1 << 38;
-    const CAP_BPF: u64 = 1 << 39;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let held = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        // Where it cannot be read, the kernel's own answer will tell.
-        .unwrap_or(u64::MAX);
-    if held & CAP_SYS_ADMIN != 0 {
-        return None;
-    }
-    [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")]
-        .into_iter()
-        .find(|(bit, _)| held & bit == 0)
-        .map(|(_, name)| name)
-}
-
 impl Reached {
+    /// The capability that this process lacks and that might have got the hook further.
+    pub fn missing(&self) -> Option<&'static Capability> {
+        let needs = self.refused.iter().filter_map(|(rung, _)| match rung.attach {
+            Attach::SockOps => Some(&privilege::NET_ADMIN),
+            Attach::Tracepoint(_) => Some(match tracefs() {
+                Tracefs::Closed => &privilege::DAC_READ_SEARCH,
+                Tracefs::None | Tracefs::Open => &privilege::SYS_ADMIN,
+            }),
+            _ => None,
+        });
+        needs.filter(|needed| !needed.is_held()).last()
+    }
+
     /// The gap that this leaves in what can be seen, if any.
     pub fn gap(&self) -> Option<Gap> {
         let what = match self.rung {
@@ -597,7 +629,10 @@ impl Reached {
         Some(Gap {
             what,
             why: format!("the kernel refused {}", refused.join("; ")),
-            mend: "`netbreath doctor` tells why".to_owned(),
+            mend: match self.missing() {
+                Some(missing) => format!("give netbreath {}", missing.name),
+                None => "`netbreath doctor` tells why".to_owned(),
+            },
             hook: Some(self.ladder.hook.name().to_owned()),
             count: 0,
         })

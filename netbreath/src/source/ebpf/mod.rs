@@ -21,10 +21,11 @@ mod btf;
 mod decode;
 mod hooks;
 mod load;
+pub mod privilege;
 mod process;
 
 use armed::Armed;
-pub use load::{Reached, Verdict, cgroup_root, missing_privilege};
+pub use load::{Reached, Tracefs, Verdict, cgroup_root, tracefs};
 
 /// How often the ring is drained while there is work. A lone event does not wait so
 /// long: it wakes the reader itself.
@@ -225,6 +226,10 @@ impl Ebpf {
         let at = boot_time();
         self.first.push(Event { at, via: Via::Timer, body: Body::Clock { boot: self.boot } });
         for gap in self.reached.iter().filter_map(Reached::gap) {
+            self.first.push(Event { at, via: Via::Kernel, body: Body::Gap(gap) });
+        }
+        if !privilege::DAC_READ_SEARCH.is_held() {
+            let gap = gap::no_cgroups(privilege::DAC_READ_SEARCH.name);
             self.first.push(Event { at, via: Via::Kernel, body: Body::Gap(gap) });
         }
         // Processes first: they own the sockets.
