@@ -41,8 +41,6 @@ struct Sequence {
     next: u64,
     lost: u32,
     missed: u32,
-    /// The socket that the first program of a pair could not remember just now.
-    failed: u64,
 }
 
 /// Nanoseconds since boot.
@@ -107,30 +105,6 @@ fn is_full<R>() -> bool {
     const HEADER: u64 = 8;
     let free = RING.query(BPF_RB_RING_SIZE.into()).wrapping_sub(RING.query(BPF_RB_AVAIL_DATA.into()));
     free <= size_of::<R>() as u64 + HEADER
-}
-
-/// Notes for the second program of a pair that the first could not remember a socket.
-#[inline(always)]
-pub fn fail(addr: u64) {
-    if let Some(sequence) = SEQUENCE.get_ptr_mut(0) {
-        unsafe { (&raw mut (*sequence).failed).write_volatile(addr) };
-    }
-}
-
-/// Whether the first program of a pair could not remember this socket just now.
-#[inline(always)]
-pub fn has_failed(addr: u64) -> bool {
-    let Some(sequence) = SEQUENCE.get_ptr_mut(0) else {
-        return false;
-    };
-    let failed = unsafe { &raw mut (*sequence).failed };
-    unsafe {
-        if failed.read_volatile() != addr {
-            return false;
-        }
-        failed.write_volatile(0);
-    }
-    true
 }
 
 /// Reads and clears a counter that is nearly always 0.

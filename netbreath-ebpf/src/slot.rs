@@ -284,10 +284,7 @@ fn claim(home: &'static mut Slot, parked: &mut Slot, addr: u64) -> Option<&'stat
 /// Whether the hook on transitions has told already that a socket went to this state.
 #[inline(always)]
 pub fn is_in(sk: Typed, state: i32) -> bool {
-    match stored(sk, 0) {
-        Some(home) => i32::from(home.state) == state,
-        None => emit::has_failed(sk.addr()),
-    }
+    stored(sk, 0).is_some_and(|home| i32::from(home.state) == state)
 }
 
 /// Notes that a socket went to this state.
