@@ -103,7 +103,8 @@ fn reserve<R: 'static>() -> Option<RingBufEntry<R>> {
 #[inline(always)]
 fn is_full<R>() -> bool {
     const HEADER: u64 = 8;
-    let free = RING.query(BPF_RB_RING_SIZE.into()).wrapping_sub(RING.query(BPF_RB_AVAIL_DATA.into()));
+    let free =
+        RING.query(BPF_RB_RING_SIZE.into()).wrapping_sub(RING.query(BPF_RB_AVAIL_DATA.into()));
     free <= size_of::<R>() as u64 + HEADER
 }
 

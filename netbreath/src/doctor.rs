@@ -34,7 +34,10 @@ pub fn examine() -> (Health, String) {
         line(&mut report, "", &format!("{} is missing: {}", capability.name, capability.purpose));
     }
     report.push('\n');
-    let health = match ebpf::examine(&everything()) {
+    // A command that cannot be followed is no reason to call all else impossible.
+    let mut ask = everything();
+    ask.filter.command = false;
+    let health = match ebpf::examine(&ask) {
         Ok(reached) => {
             for reached in &reached {
                 hook(&mut report, reached);
@@ -158,7 +161,9 @@ fn facts() -> Vec<Fact> {
                 || "none: the kernel does not describe its types".to_owned(),
                 |file| format!("/sys/kernel/btf/vmlinux, {} kB", file.len() / 1024),
             ),
-            advice: btf.is_none().then_some("use a kernel built with CONFIG_DEBUG_INFO_BTF=y"),
+            advice: btf.is_none().then_some(
+                "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or give trace its BTF with --btf FILE",
+            ),
         },
         Fact {
             name: "tracefs",

@@ -252,7 +252,7 @@ fn forget<K: Kernel>(sk: K, new: i32) {
 
 /// Whether the transition itself is asked for.
 #[inline(always)]
-fn wanted(old: i32, new: i32) -> bool {
+pub fn wanted(old: i32, new: i32) -> bool {
     let states = config::STATES();
     config::emits(kinds::STATE)
         && (states == 0 || states & (1 << (old & 31) | 1 << (new & 31)) != 0)
@@ -299,7 +299,7 @@ fn flush(slot: &mut Slot, hook: Hook) {
 }
 
 #[inline(always)]
-fn send(slot: &Slot, transition: &Pending, hook: Hook) {
+pub fn send(slot: &Slot, transition: &Pending, hook: Hook) {
     emit::record::<State>(hook, Kind::State, transition.at, |record| {
         let record = record.as_mut_ptr();
         unsafe {

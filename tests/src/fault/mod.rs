@@ -20,6 +20,7 @@ mod privilege;
 mod ring;
 mod space;
 mod thread;
+mod types;
 
 /// The argument that makes the test binary a helper of a case.
 pub const HELPER: &str = "--fault";
@@ -31,11 +32,7 @@ pub struct Case {
     play: fn(&mut Report) -> Result<Outcome>,
 }
 
-const fn case(
-    name: &'static str,
-    minimum: u64,
-    play: fn(&mut Report) -> Result<Outcome>,
-) -> Case {
+const fn case(name: &'static str, minimum: u64, play: fn(&mut Report) -> Result<Outcome>) -> Case {
     Case { name, minimum, play }
 }
 
@@ -51,6 +48,7 @@ pub const ALL: &[Case] = &[
     case("privilege::each_set", 40, privilege::each_set),
     case("privilege::tracefs_is_not_mounted", 3, privilege::tracefs_is_not_mounted),
     case("privilege::of_another_user", 2, privilege::of_another_user),
+    case("types::not_shown", 14, types::not_shown),
     case("output::full_device", 6, output::full_device),
     case("output::full_disk", 8, output::full_disk),
     case("output::broken_pipe", 4, output::broken_pipe),

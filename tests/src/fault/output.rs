@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,17 +18,28 @@ use crate::tracer::{self, Kind};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A netbreath whose output is no file of its own.
-struct Writer {
+pub(super) struct Writer {
     child: Child,
     folder: Folder,
 }
 
 impl Writer {
     fn start(netns: &Netns, options: &[&str], stdout: Stdio) -> Result<Writer> {
-        let folder = Folder::new()?;
         let space = netns.inode().to_string();
+        Writer::prepared(&[&["--netns", &space], options].concat(), stdout, || Ok(()))
+    }
+
+    /// One for which `prepare` makes the system look otherwise, between fork and exec.
+    pub(super) fn prepared(
+        options: &[&str],
+        stdout: Stdio,
+        prepare: fn() -> std::io::Result<()>,
+    ) -> Result<Writer> {
+        let folder = Folder::new()?;
         let mut command = Command::new(tracer::binary()?);
-        command.args(["trace", "--netns", &space, "--ready-file"]).arg(folder.file("ready"));
+        command.args(["trace", "--ready-file"]).arg(folder.file("ready"));
+        // SAFETY: only system calls that are allowed between fork and exec.
+        unsafe { command.pre_exec(prepare) };
         command.args(options).stdin(Stdio::null()).stdout(stdout);
         command.stderr(fs::File::create(folder.file("talk"))?);
         let child = command.spawn().context("start netbreath")?;
@@ -47,6 +59,14 @@ impl Writer {
 
     fn talk(&self) -> String {
         fs::read_to_string(self.folder.file("talk")).unwrap_or_default()
+    }
+
+    /// Ends it as a user does.
+    pub(super) fn interrupt(&mut self) -> Result<ExitStatus> {
+        let pid = i32::try_from(self.child.id()).context("pid of netbreath")?;
+        // SAFETY: takes no pointers; the child is ours and not yet waited for.
+        unsafe { libc::kill(pid, libc::SIGINT) };
+        self.child.wait().context("wait for netbreath")
     }
 
     fn ended(&mut self) -> Result<Option<ExitStatus>> {
@@ -192,4 +212,3 @@ pub fn reader_goes_meanwhile(report: &mut Report) -> Result<Outcome> {
     }
     Ok(Outcome::Done)
 }
-

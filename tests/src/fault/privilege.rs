@@ -218,7 +218,9 @@ fn one(report: &mut Report, place: &Place, set: &Set, as_root: &[Option<String>]
         let named = says.lines().any(|line| line.contains(&format!("{capability} is missing: ")));
         report.check(named == is_missing, || format!("{name}: doctor on {capability}: {says}"));
         let mends = |gap: &&&Event| {
-            gap.mend.as_deref().is_some_and(|mend| mend.contains(&format!("give netbreath {capability}")))
+            gap.mend
+                .as_deref()
+                .is_some_and(|mend| mend.contains(&format!("give netbreath {capability}")))
         };
         let told = lacks.iter().any(|gap| mends(&gap));
         report.check(told == is_missing, || format!("{name}: gaps on {capability}: {lacks:?}"));
@@ -277,7 +279,9 @@ fn trace(report: &mut Report, place: &Place, set: &Set) -> Result<Vec<Event>> {
     let must = usize::from(!gaps.contains(&"CAP_DAC_READ_SEARCH"));
     let by_kernel = events.iter().any(|gap| is_lack(gap) && gap.hook.as_deref() == Some("accept"));
     // A kernel that allows probes needs no tracefs for it.
-    report.check(accepts == must || accepts == 1 && !by_kernel, || format!("{name}: {accepts} accepts"));
+    report.check(accepts == must || accepts == 1 && !by_kernel, || {
+        format!("{name}: {accepts} accepts")
+    });
     Ok(events)
 }
 

@@ -58,9 +58,9 @@ pub fn deleted(report: &mut Report) -> Result<Outcome> {
     let events: Vec<&Event> = recording.events.iter().filter(of).collect();
     report.check(events.len() > 10, || format!("{} events of the deleted one", events.len()));
     let pids = [listener.pid, open.pid];
-    let wrong = events.iter().filter(|event| {
-        event.owner.as_ref().is_some_and(|owner| !pids.contains(&owner.pid))
-    });
+    let wrong = events
+        .iter()
+        .filter(|event| event.owner.as_ref().is_some_and(|owner| !pids.contains(&owner.pid)));
     report.equal("wrong owners in the deleted one", &wrong.count(), &0);
     for (name, entry) in [
         ("listener", &listener),

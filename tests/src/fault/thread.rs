@@ -75,9 +75,8 @@ pub fn ten_thousand(report: &mut Report) -> Result<Outcome> {
     let hooks = ["sock_state", "connect", "accept", "send", "receive"];
     report.equal("lost", &lost(events, &hooks), &0);
     // Threads are not processes.
-    let of_process = |name: &str| {
-        events.iter().filter(|event| event.is(name) && event.pid == Some(pid)).count()
-    };
+    let of_process =
+        |name: &str| events.iter().filter(|event| event.is(name) && event.pid == Some(pid)).count();
     report.equal("forks", &of_process("fork"), &1);
     report.equal("exits", &of_process("exit"), &1);
     report.check(!programs.is_empty(), || "no programs".to_owned());

@@ -12,12 +12,8 @@ pub struct Capability {
     pub purpose: &'static str,
 }
 
-pub const BPF: Capability = Capability {
-    name: "CAP_BPF",
-    number: 39,
-    needed: true,
-    purpose: "to load kernel programs",
-};
+pub const BPF: Capability =
+    Capability { name: "CAP_BPF", number: 39, needed: true, purpose: "to load kernel programs" };
 
 pub const PERFMON: Capability = Capability {
     name: "CAP_PERFMON",
