@@ -2,22 +2,25 @@
 
 use std::collections::HashMap as Table;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::Program;
+use aya::sys::{Stats, SyscallError, enable_stats};
+use aya_obj::generated::{bpf_cmd, bpf_prog_info};
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::{self, Miss};
 use netbreath_common::record::{self, Program as ProgramRecord, Seed};
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
-use super::{Ask, Source, gap};
+use super::{Ask, Cost, Source, gap};
 use crate::event::{Body, Event, Gap, Via};
 
 mod armed;
 mod btf;
+mod debug;
 mod decode;
 mod hooks;
 mod load;
@@ -53,6 +56,9 @@ pub struct Ebpf {
     misses: PerCpuArray<MapData, u64>,
     stood_in: PerCpuArray<MapData, u64>,
     decoder: decode::Decoder,
+    debug: Option<debug::Lines>,
+    /// As long as it is open, the kernel measures its programs.
+    measures: Option<OwnedFd>,
     /// Decoded and in order, but younger than the watermark.
     held: Vec<Event>,
     /// To be delivered before anything else.
@@ -92,6 +98,10 @@ pub enum Error {
     Pass { hook: &'static str, source: std::io::Error },
     #[error("cannot follow the process {pid}: {source}")]
     Follow { pid: u32, source: Box<MapError> },
+    #[error("cannot have the kernel measure its programs: {source}")]
+    Measure { source: SyscallError },
+    #[error("cannot read the kernel programs' debug lines: {source}")]
+    Debug { source: aya_log::Error },
     #[error("the kernel programs and this reader disagree: {source}")]
     Decode { source: decode::Error },
 }
@@ -115,6 +125,16 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
     let misses = PerCpuArray::try_from(take(&mut object, "MISSES")?).map_err(failed("MISSES"))?;
     let stood_in =
         PerCpuArray::try_from(take(&mut object, "STOOD_IN")?).map_err(failed("STOOD_IN"))?;
+    let debug = if ask.debug_programs {
+        Some(debug::Lines::of(&mut object).map_err(|source| Error::Debug { source })?)
+    } else {
+        None
+    };
+    let measures = if ask.costs {
+        Some(enable_stats(Stats::RunTime).map_err(|source| Error::Measure { source })?)
+    } else {
+        None
+    };
     let (now, skipped) = (Instant::now(), reached.len());
     let mut source = Ebpf {
         object,
@@ -129,6 +149,8 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
             &ask.filter,
             ask.owner_from_cpu,
         ),
+        debug,
+        measures,
         held: Vec::new(),
         first: Vec::new(),
         drain_at: Some(now),
@@ -218,6 +240,25 @@ impl Source for Ebpf {
     fn lost(&self) -> u64 {
         self.lost
     }
+
+    fn costs(&self) -> Vec<Cost> {
+        if self.measures.is_none() {
+            return Vec::new();
+        }
+        let rungs = self.reached.iter().filter_map(|reached| Some((reached, reached.rung?)));
+        rungs
+            .flat_map(|(reached, rung)| rung.programs().map(move |name| (reached, name)))
+            .filter_map(|(reached, program)| {
+                let info = info(self.object.program(program)?)?;
+                Some(Cost {
+                    hook: reached.ladder.hook.name(),
+                    program,
+                    calls: info.run_cnt,
+                    time: Duration::from_nanos(info.run_time_ns),
+                })
+            })
+            .collect()
+    }
 }
 
 impl Ebpf {
@@ -267,6 +308,9 @@ impl Ebpf {
 
     /// Decodes what is in the ring into `held`. Whether there was anything.
     fn drain(&mut self) -> Result<bool, Error> {
+        if let Some(lines) = &mut self.debug {
+            lines.write();
+        }
         let Ebpf { ring, decoder, held, .. } = self;
         let (mut any, mut missed) = (false, None);
         let mut sorted = true;
@@ -383,8 +427,8 @@ impl Ebpf {
             let calls = self
                 .object
                 .program(rung.program)
-                .and_then(|program| recursion_misses(program.fd().ok()?.as_fd().as_raw_fd()))
-                .unwrap_or(0);
+                .and_then(info)
+                .map_or(0, |info| info.recursion_misses);
             if calls == skipped.calls {
                 continue;
             }
@@ -428,9 +472,9 @@ fn clock(id: libc::clockid_t) -> i64 {
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
-/// How often the kernel skipped a program, from `struct bpf_prog_info`.
-fn recursion_misses(fd: std::os::fd::RawFd) -> Option<u64> {
-    use aya_obj::generated::{bpf_cmd, bpf_prog_info};
+/// What the kernel tells of a program.
+fn info(program: &Program) -> Option<bpf_prog_info> {
+    let fd = program.fd().ok()?.as_fd().as_raw_fd();
     #[repr(C)]
     struct Attributes {
         fd: u32,
@@ -453,5 +497,5 @@ fn recursion_misses(fd: std::os::fd::RawFd) -> Option<u64> {
             size_of::<Attributes>(),
         )
     };
-    (done == 0).then_some(info.recursion_misses)
+    (done == 0).then_some(info)
 }
