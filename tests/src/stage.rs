@@ -398,6 +398,11 @@ impl Stage {
         Ok(Claim { how: "inherited", ..self.claim(how, listener) })
     }
 
+    /// What is expected so far.
+    pub fn lives(&self) -> &[Life] {
+        &self.lives
+    }
+
     /// Waits for the last packets, ends the tracer and judges.
     pub fn finish(mut self, minimum: u64) -> Result<(Verdict, Recording)> {
         self.netns.settle(SETTLE)?;

@@ -1,6 +1,7 @@
 //! The hooks: one file an attach point.
 
 mod accept;
+mod bare;
 mod connect;
 mod connect_return;
 mod destroy;
