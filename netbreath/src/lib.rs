@@ -19,6 +19,7 @@ pub mod format;
 pub mod host;
 pub mod life;
 pub mod name;
+pub mod output;
 pub mod plan;
 pub mod run;
 pub mod source;

@@ -54,5 +54,5 @@ fn connect<K: Kernel>(sk: K, bare: impl Kernel, port: u16) {
         return;
     }
     slot.socket.flow.sport = port;
-    sock_state::settle(bare, slot, Hook::Connect);
+    sock_state::settle(bare, slot, Hook::Connect, false);
 }

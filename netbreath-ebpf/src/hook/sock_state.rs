@@ -17,7 +17,7 @@ use netbreath_common::miss::Miss;
 use netbreath_common::record::{How, Kind, State};
 use netbreath_common::tcp::TcpState;
 
-use super::{half_open, mini};
+use super::{connect_return, half_open, mini};
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{EMPTY, IGNORED, PENDINGS, Pending, Slot};
@@ -54,12 +54,7 @@ fn nb_state_btf2(ctx: BtfTracePointContext) -> i32 {
         }
     }
     // An interrupt may also have come between the two, so this proves nothing yet.
-    let seen = match slot::find(sk) {
-        Some(slot) => i32::from(slot.state) == new,
-        // Forgotten already.
-        None => config::HAS_DESTROY() == 0 && new == TcpState::Close as i32,
-    };
-    if !seen && old != new {
+    if old != new && !slot::is_in(sk, new) {
         emit::stood_in();
         sock_state::<Typed>(sk, old, new);
     }
@@ -139,10 +134,10 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     }
     let found = match begun {
         Some(How::Inherited) => slot::open_child(sk, Hook::SockState),
-        Some(_) => slot::open(sk, Hook::SockState),
+        Some(_) => slot::open(sk, Hook::SockState, Miss::NoSlot),
         None => match known {
             // Older than netbreath, and no seed told of it.
-            None => match slot::open(sk, Hook::SockState) {
+            None => match slot::open_older(sk, Hook::SockState, Miss::NoSlot) {
                 Some(slot) => {
                     sock::describe(sk, &mut slot.socket, at);
                     Some(slot)
@@ -153,7 +148,8 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         },
     };
     let Some(mut slot) = found else { return };
-    slot.state = new as u16;
+    slot::enter(sk, slot, new);
+    let at = slot::take_turn(slot, at);
     if slot.flags & IGNORED != 0 {
         forget(sk, new);
         return;
@@ -195,6 +191,9 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             slot = slot::park(sk, slot, Hook::SockState);
         }
         Some(how) => {
+            if how == How::Connect {
+                connect_return::sends();
+            }
             slot::own(slot, task::owner::<K>(how));
             if new == LISTEN {
                 half_open::listens(sk, &slot.socket.owner);
@@ -289,7 +288,7 @@ fn forget<K: Kernel>(sk: K, new: i32) {
 
 /// Whether the transition itself is asked for.
 #[inline(always)]
-fn wanted(old: i32, new: i32, mini: u8) -> bool {
+pub fn wanted(old: i32, new: i32, mini: u8) -> bool {
     /// With a mini-socket, the connection goes on to TIME_WAIT, and has its end later.
     const BEHIND: u32 = TcpState::TimeWait.bit() | TcpState::Close.bit();
     let behind = if mini == 0 { 0 } else { BEHIND };
@@ -311,9 +310,10 @@ fn hold(slot: &mut Slot, transition: Pending) {
 }
 
 /// Judges a socket anew, since more is known of it, and sends or drops what waited.
+/// `last`: nothing more will become known.
 #[inline(always)]
-pub fn settle<K: Kernel>(sk: K, slot: &mut Slot, hook: Hook) -> Verdict {
-    let verdict = filter::judge(sk, slot, false);
+pub fn settle<K: Kernel>(sk: K, slot: &mut Slot, hook: Hook, last: bool) -> Verdict {
+    let verdict = filter::judge(sk, slot, last);
     match verdict {
         Verdict::Keep => flush(slot, hook),
         Verdict::Drop => slot.pendings = 0,
@@ -338,7 +338,7 @@ fn flush(slot: &mut Slot, hook: Hook) {
 }
 
 #[inline(always)]
-fn send(slot: &Slot, transition: &Pending, hook: Hook) {
+pub fn send(slot: &Slot, transition: &Pending, hook: Hook) {
     emit::record::<State>(hook, Kind::State, transition.at, |record| {
         let record = record.as_mut_ptr();
         unsafe {
