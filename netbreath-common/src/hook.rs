@@ -21,10 +21,14 @@ pub enum Hook {
     ResetSent = 14,
     ResetReceived = 15,
     Drop = 16,
+    ConnectReturn = 17,
+    HalfOpen = 18,
+    Mini = 19,
+    MiniReset = 20,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 17] = [
+    pub const ALL: [Hook; 21] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
@@ -42,6 +46,10 @@ impl Hook {
         Hook::ResetSent,
         Hook::ResetReceived,
         Hook::Drop,
+        Hook::ConnectReturn,
+        Hook::HalfOpen,
+        Hook::Mini,
+        Hook::MiniReset,
     ];
 
     /// The hook's name, as `doctor` and gaps print it.
@@ -64,6 +72,10 @@ impl Hook {
             Hook::ResetSent => "reset_sent",
             Hook::ResetReceived => "reset_received",
             Hook::Drop => "drop",
+            Hook::ConnectReturn => "connect_return",
+            Hook::HalfOpen => "half_open",
+            Hook::Mini => "mini",
+            Hook::MiniReset => "mini_reset",
         }
     }
 }

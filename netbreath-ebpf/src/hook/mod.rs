@@ -3,9 +3,12 @@
 mod accept;
 mod bare;
 mod connect;
+mod connect_return;
 mod destroy;
 mod drop;
+mod half_open;
 mod io;
+mod mini;
 mod process;
 mod reset;
 mod retransmit;
