@@ -11,6 +11,7 @@ use netbreath_common::tcp::TcpState;
 use crate::container;
 
 mod json;
+pub mod network;
 mod wire;
 pub use json::write as write_json;
 pub use wire::{Line, WireError};

@@ -8,15 +8,24 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
-use netbreath::cli::{Cli, Command, DoctorArgs, FormatName, TraceArgs};
+use netbreath::cli::network::normalized;
+use netbreath::cli::{Cli, Command, DoctorArgs, FormatName, ServicesArgs, TraceArgs};
 use netbreath::doctor::Health;
+use netbreath::host::Host;
+use netbreath::plan::network::Plan;
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
 use netbreath::source::{Source, ebpf, replay};
-use netbreath::{command, doctor, host, plan};
+use netbreath::{answer, command, doctor, host, plan};
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = match Cli::parse_from(normalized(std::env::args_os())).command {
         Command::Trace(args) => trace(&args),
+        Command::Ifconfig(args) => network(plan::network::ifconfig(&args)),
+        Command::Ip(args) => network(plan::network::ip(&args)),
+        Command::Route(args) => network(plan::network::route(&args)),
+        Command::Arp(args) => network(plan::network::arp(&args)),
+        Command::Netstat(args) => network(plan::network::netstat(&args)),
+        Command::Services(args) => services(&args),
         Command::Doctor(args) => doctor(&args),
     };
     result.unwrap_or_else(|Failure { code, error }| {
@@ -85,6 +94,42 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
         return Err(Failure { code, error });
     }
     Ok(ExitCode::from(outcome.code()))
+}
+
+/// Answers a question about the network configuration, or watches it change.
+fn network(plan: Result<Plan, plan::network::Error>) -> Result<ExitCode, Failure> {
+    match plan? {
+        Plan::Answer(question) => {
+            let mut out = Vec::new();
+            let terminal = host::System.terminal();
+            answer::answer(&question, terminal, &mut out).map_err(unanswered)?;
+            print(&out)
+        }
+        Plan::Watch(_) => todo!(),
+    }
+}
+
+fn services(args: &ServicesArgs) -> Result<ExitCode, Failure> {
+    let mut out = Vec::new();
+    let terminal = host::System.terminal();
+    answer::services(args.query.as_deref(), args.format, terminal, &mut out).map_err(unanswered)?;
+    print(&out)
+}
+
+fn unanswered(error: answer::Error) -> Failure {
+    Failure { code: error.code(), error: error.into() }
+}
+
+/// Writes an answer to standard output. Whose reader went away has seen enough.
+fn print(out: &[u8]) -> Result<ExitCode, Failure> {
+    let mut stdout: File =
+        io::stdout().as_fd().try_clone_to_owned().context("cannot use standard output")?.into();
+    match stdout.write_all(out) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow!(error).context("cannot write to standard output").into())
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {

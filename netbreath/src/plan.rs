@@ -1,6 +1,8 @@
 //! From what was typed to what it means. Nothing is started or opened here, and
 //! what only the operating system knows is asked through [`Host`].
 
+pub mod network;
+
 use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;

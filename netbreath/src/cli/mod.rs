@@ -3,8 +3,10 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub mod network;
 mod trace;
 
+pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use trace::{Timestamps, TraceArgs};
 
 /// Who is talking, and what is TCP doing? Live, from the kernel, with the process
@@ -23,6 +25,12 @@ Start here, and open a web page with curl in another terminal:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Trace(Box<TraceArgs>),
+    Ifconfig(IfconfigArgs),
+    Ip(IpArgs),
+    Route(RouteArgs),
+    Arp(ArpArgs),
+    Netstat(NetstatArgs),
+    Services(ServicesArgs),
     Doctor(DoctorArgs),
 }
 

@@ -1,0 +1,523 @@
+//! What the commands about interfaces, routes and neighbours mean.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::duration;
+use crate::cli::{ArpArgs, Follow, FormatName, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs};
+use crate::event::Family;
+use crate::event::network::{NeighbourState, RouteKind};
+use crate::view::ifconfig;
+use crate::view::ip::Select;
+
+/// A question about the network configuration.
+#[derive(Debug, PartialEq)]
+pub struct Question {
+    pub subject: Subject,
+    pub format: FormatName,
+    /// Names of hosts and services instead of numbers.
+    pub names: bool,
+    pub explain: bool,
+    pub family: Option<Family>,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Subject {
+    Ifconfig { all: bool, short: bool, interface: Option<String>, style: ifconfig::Style },
+    Ip { object: Object, stats: bool, brief: bool, oneline: bool, numeric: bool },
+    Route { columns: RouteColumns },
+    Arp { host: Option<String>, device: Option<String>, bsd: bool },
+    Interfaces { all: bool },
+    Statistics { tcp: bool, udp: bool },
+    Groups,
+}
+
+/// Which columns a routing table has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteColumns {
+    Route,
+    Netstat,
+    Both,
+}
+
+/// What `ip` is asked about.
+#[derive(Debug, PartialEq)]
+pub enum Object {
+    Address(Select),
+    Link(Select),
+    Route(RouteSelect),
+    Neighbour(NeighbourSelect),
+}
+
+#[derive(Debug, Default, PartialEq)]
+pub struct RouteSelect {
+    pub dev: Option<String>,
+    /// By name or number; none is `main`.
+    pub table: Option<String>,
+    pub all_tables: bool,
+    pub kind: Option<RouteKind>,
+    pub protocol: Option<String>,
+    pub only_default: bool,
+}
+
+#[derive(Debug, Default, PartialEq)]
+pub struct NeighbourSelect {
+    pub dev: Option<String>,
+    pub states: Option<NeighbourState>,
+    pub proxy: bool,
+}
+
+/// What changes to watch, and how to write them.
+#[derive(Debug, Default)]
+pub struct Watch {
+    pub links: bool,
+    pub addresses: bool,
+    pub routes: bool,
+    pub neighbours: bool,
+    pub family: Option<Family>,
+    /// Only of this interface.
+    pub dev: Option<String>,
+    pub format: FormatName,
+    pub to: Option<PathBuf>,
+    pub count: Option<NonZeroU64>,
+    pub duration: Option<Duration>,
+    pub ready_file: Option<PathBuf>,
+    pub replay: Option<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{typed:?} is nothing that `netbreath ip` shows; these are: addr, link, route, neigh")]
+    NoObject { typed: String },
+    #[error(
+        "`ip {object} {typed}` would change something or is not understood: netbreath observes; \
+         say {object}, {object} show, or add --follow to see changes"
+    )]
+    NoVerb { object: &'static str, typed: String },
+    #[error("`ip {object}` does not know the word {typed:?}; it knows: {known}")]
+    NoWord { object: &'static str, typed: String, known: &'static str },
+    #[error("{word} needs a value after it: {word} NAME")]
+    NoValue { word: &'static str },
+    #[error("{typed:?} is no state of a neighbour; these are: {}", states())]
+    NoState { typed: String },
+    #[error(
+        "{typed:?} is no type of route; these are: unicast, local, broadcast, multicast, blackhole, unreachable, prohibit, throw"
+    )]
+    NoKind { typed: String },
+    #[error("-4 and -6 exclude each other: leave both out, or choose one")]
+    BothFamilies,
+    #[error("{typed:?} is no family; these are: inet, inet6{more}")]
+    NoFamily { typed: String, more: &'static str },
+    #[error("{first} and {second} exclude each other: {why}")]
+    Exclusive { first: &'static str, second: &'static str, why: &'static str },
+    #[error(
+        "--format jsonl is for events, one a line: add --follow to see changes, or use --format \
+         json or csv"
+    )]
+    EventsOfAnswer,
+    #[error("--explain is text: leave --format, -j or --follow out")]
+    ExplainText,
+    #[error(transparent)]
+    Duration(#[from] super::Error),
+}
+
+fn states() -> String {
+    NeighbourState::NAMES.map(|(_, name)| name.to_lowercase()).join(", ")
+}
+
+fn family(ipv4: bool, ipv6: bool) -> Result<Option<Family>, Error> {
+    match (ipv4, ipv6) {
+        (true, true) => Err(Error::BothFamilies),
+        (true, false) => Ok(Some(Family::V4)),
+        (false, true) => Ok(Some(Family::V6)),
+        (false, false) => Ok(None),
+    }
+}
+
+/// The changes to watch, if that is asked for.
+fn watch(follow: &Follow, format: FormatName, watch: Watch) -> Result<Option<Watch>, Error> {
+    if !follow.follow {
+        return Ok(None);
+    }
+    Ok(Some(Watch {
+        format,
+        to: follow.output.clone().filter(|path| path.as_os_str() != "-"),
+        count: follow.count,
+        duration: follow.duration.as_deref().map(duration).transpose()?,
+        ready_file: follow.ready_file.clone(),
+        replay: follow.replay.clone(),
+        ..watch
+    }))
+}
+
+/// What a command line asks for: an answer, or changes.
+#[derive(Debug)]
+pub enum Plan {
+    Answer(Question),
+    Watch(Watch),
+}
+
+/// One of the two, checked for what they exclude.
+fn plan(question: Question, watch: Option<Watch>) -> Result<Plan, Error> {
+    match watch {
+        Some(_) if question.explain => Err(Error::ExplainText),
+        Some(watch) => Ok(Plan::Watch(watch)),
+        None if question.format == FormatName::Jsonl => Err(Error::EventsOfAnswer),
+        None if question.explain && question.format != FormatName::Text => Err(Error::ExplainText),
+        None => Ok(Plan::Answer(question)),
+    }
+}
+
+pub fn ifconfig(args: &IfconfigArgs) -> Result<Plan, Error> {
+    if args.short && args.style.is_some() {
+        return Err(Error::Exclusive {
+            first: "-s",
+            second: "--style",
+            why: "-s is a table and has one style",
+        });
+    }
+    let changes =
+        Watch { links: true, addresses: true, dev: args.interface.clone(), ..Watch::default() };
+    let question = Question {
+        subject: Subject::Ifconfig {
+            all: args.all || args.interface.is_some(),
+            short: args.short,
+            interface: args.interface.clone(),
+            style: args.style.unwrap_or_default(),
+        },
+        format: args.more.format,
+        names: false,
+        explain: args.more.explain,
+        family: None,
+    };
+    plan(question, watch(&args.more.follow, args.more.format, changes)?)
+}
+
+pub fn ip(args: &IpArgs) -> Result<Plan, Error> {
+    let mut wanted = family(args.ipv4, args.ipv6)?;
+    match args.family.as_deref() {
+        None | Some("link") => {}
+        Some("inet") => wanted = Some(Family::V4),
+        Some("inet6") => wanted = Some(Family::V6),
+        Some(other) => return Err(Error::NoFamily { typed: other.into(), more: ", link" }),
+    }
+    let object = object(&args.words)?;
+    if args.explain && !matches!(object, Object::Address(_) | Object::Link(_)) {
+        return Err(Error::Exclusive {
+            first: "--explain",
+            second: "ip route and ip neigh",
+            why: "it tells what interfaces are; use it with addr or link",
+        });
+    }
+    let dev = match &object {
+        Object::Address(select) | Object::Link(select) => select.dev.clone(),
+        Object::Route(select) => select.dev.clone(),
+        Object::Neighbour(select) => select.dev.clone(),
+    };
+    let changes = Watch {
+        links: matches!(object, Object::Link(_)),
+        addresses: matches!(object, Object::Address(_)),
+        routes: matches!(object, Object::Route(_)),
+        neighbours: matches!(object, Object::Neighbour(_)),
+        family: wanted,
+        dev,
+        ..Watch::default()
+    };
+    let events = if args.json { FormatName::Jsonl } else { FormatName::Text };
+    let watch = watch(&args.follow, events, changes)?;
+    let question = Question {
+        subject: Subject::Ip {
+            object,
+            stats: args.stats > 0,
+            brief: args.brief,
+            oneline: args.oneline,
+            numeric: args.numeric,
+        },
+        format: if args.json { FormatName::Json } else { FormatName::Text },
+        names: false,
+        explain: args.explain,
+        family: wanted,
+    };
+    plan(question, watch)
+}
+
+pub fn route(args: &RouteArgs) -> Result<Plan, Error> {
+    let mut wanted = family(args.ipv4, args.ipv6)?;
+    match args.family.as_deref() {
+        None => {}
+        Some("inet") => wanted = Some(Family::V4),
+        Some("inet6") => wanted = Some(Family::V6),
+        Some(other) => return Err(Error::NoFamily { typed: other.into(), more: "" }),
+    }
+    let columns = match args.extend {
+        0 => RouteColumns::Route,
+        1 => RouteColumns::Netstat,
+        _ => RouteColumns::Both,
+    };
+    routes(columns, wanted, args.numeric, &args.more)
+}
+
+fn routes(
+    columns: RouteColumns,
+    family: Option<Family>,
+    numeric: bool,
+    more: &crate::cli::network::More,
+) -> Result<Plan, Error> {
+    let changes = Watch { routes: true, family, ..Watch::default() };
+    let question = Question {
+        subject: Subject::Route { columns },
+        format: more.format,
+        names: !numeric,
+        explain: more.explain,
+        family: Some(family.unwrap_or(Family::V4)),
+    };
+    plan(question, watch(&more.follow, more.format, changes)?)
+}
+
+pub fn arp(args: &ArpArgs) -> Result<Plan, Error> {
+    let changes = Watch {
+        neighbours: true,
+        family: Some(Family::V4),
+        dev: args.device.clone(),
+        ..Watch::default()
+    };
+    let question = Question {
+        subject: Subject::Arp {
+            host: args.host.clone(),
+            device: args.device.clone(),
+            bsd: args.all,
+        },
+        format: args.more.format,
+        names: !args.numeric,
+        explain: args.more.explain,
+        family: Some(Family::V4),
+    };
+    plan(question, watch(&args.more.follow, args.more.format, changes)?)
+}
+
+pub fn netstat(args: &NetstatArgs) -> Result<Plan, Error> {
+    let wanted = family(args.ipv4, args.ipv6)?;
+    if args.route {
+        let columns = match args.extend {
+            0 => RouteColumns::Netstat,
+            1 => RouteColumns::Route,
+            _ => RouteColumns::Both,
+        };
+        return routes(columns, wanted, args.numeric, &args.more);
+    }
+    let (subject, changes) = if args.interfaces && args.extend > 0 {
+        let style = ifconfig::Style::default();
+        let subject = Subject::Ifconfig { all: args.all, short: false, interface: None, style };
+        (subject, Some(Watch { links: true, addresses: true, ..Watch::default() }))
+    } else if args.interfaces {
+        let changes = Watch { links: true, ..Watch::default() };
+        (Subject::Interfaces { all: args.all }, Some(changes))
+    } else if args.statistics {
+        (Subject::Statistics { tcp: args.tcp, udp: args.udp }, None)
+    } else {
+        (Subject::Groups, None)
+    };
+    let question = Question {
+        subject,
+        format: args.more.format,
+        names: !args.numeric,
+        explain: args.more.explain,
+        family: wanted,
+    };
+    let watch = match changes {
+        Some(changes) => watch(&args.more.follow, args.more.format, changes)?,
+        None if args.more.follow.follow => {
+            return Err(Error::Exclusive {
+                first: "--follow",
+                second: "netstat -s and -g",
+                why: "the kernel does not tell when these change",
+            });
+        }
+        None => None,
+    };
+    plan(question, watch)
+}
+
+/// `ip`'s own grammar: an object, perhaps a verb, and words that choose. All can be
+/// shortened.
+fn object(words: &[String]) -> Result<Object, Error> {
+    const OBJECTS: [(&str, &str); 4] =
+        [("address", "addr"), ("link", "link"), ("route", "route"), ("neighbour", "neigh")];
+    let Some((first, rest)) = words.split_first() else {
+        return Err(Error::NoObject { typed: String::new() });
+    };
+    // `ip a` and `ip addr`, and the American way to write neighbour.
+    let named = OBJECTS.iter().find(|(whole, _)| whole.starts_with(first.as_str()));
+    let short = match named {
+        Some((_, short)) => *short,
+        None if "neighbor".starts_with(first.as_str()) => "neigh",
+        None => return Err(Error::NoObject { typed: first.clone() }),
+    };
+    let rest = match rest.split_first() {
+        Some((verb, rest)) if is_show(verb) => rest,
+        Some((verb, _)) if is_verb(verb) => {
+            return Err(Error::NoVerb { object: short, typed: verb.clone() });
+        }
+        _ => rest,
+    };
+    let mut words = Words { object: short, rest: rest.iter() };
+    match short {
+        "addr" => Ok(Object::Address(interfaces(&mut words)?)),
+        "link" => Ok(Object::Link(interfaces(&mut words)?)),
+        "route" => Ok(Object::Route(route_words(&mut words)?)),
+        _ => Ok(Object::Neighbour(neighbour_words(&mut words)?)),
+    }
+}
+
+fn is_show(word: &str) -> bool {
+    matches!(word, "show" | "sh" | "list" | "lst" | "ls" | "l" | "s")
+}
+
+fn is_verb(word: &str) -> bool {
+    matches!(
+        word,
+        "add"
+            | "a"
+            | "change"
+            | "chg"
+            | "replace"
+            | "append"
+            | "prepend"
+            | "delete"
+            | "del"
+            | "d"
+            | "flush"
+            | "f"
+            | "set"
+            | "get"
+            | "save"
+            | "restore"
+            | "help"
+            | "xstats"
+            | "afstats"
+            | "property"
+    )
+}
+
+struct Words<'a> {
+    object: &'static str,
+    rest: std::slice::Iter<'a, String>,
+}
+
+impl Words<'_> {
+    fn value(&mut self, word: &'static str) -> Result<String, Error> {
+        self.rest.next().cloned().ok_or(Error::NoValue { word })
+    }
+
+    fn unknown<T>(&self, typed: &str, known: &'static str) -> Result<T, Error> {
+        Err(Error::NoWord { object: self.object, typed: typed.into(), known })
+    }
+}
+
+fn interfaces(words: &mut Words<'_>) -> Result<Select, Error> {
+    let mut select = Select::default();
+    while let Some(word) = words.rest.next() {
+        match word.as_str() {
+            "dev" => select.dev = Some(words.value("dev")?),
+            "up" => select.up = true,
+            "master" => select.master = Some(words.value("master")?),
+            "type" => select.kind = Some(words.value("type")?),
+            // A name without `dev` before it.
+            _ if select.dev.is_none() => select.dev = Some(word.clone()),
+            _ => return words.unknown(word, "dev NAME, up, master NAME, type KIND"),
+        }
+    }
+    Ok(select)
+}
+
+fn route_words(words: &mut Words<'_>) -> Result<RouteSelect, Error> {
+    let mut select = RouteSelect::default();
+    let kind =
+        |typed: &str| typed.parse::<RouteKind>().map_err(|_| Error::NoKind { typed: typed.into() });
+    while let Some(word) = words.rest.next() {
+        match word.as_str() {
+            "dev" | "oif" => select.dev = Some(words.value("dev")?),
+            "table" => match words.value("table")?.as_str() {
+                "all" => select.all_tables = true,
+                table => select.table = Some(table.to_owned()),
+            },
+            "proto" | "protocol" => select.protocol = Some(words.value("proto")?),
+            "type" => select.kind = Some(kind(&words.value("type")?)?),
+            "default" => select.only_default = true,
+            typed => match kind(typed) {
+                Ok(kind) => select.kind = Some(kind),
+                Err(_) => {
+                    let known = "dev NAME, table NAME|all, proto NAME, type KIND, default";
+                    return words.unknown(typed, known);
+                }
+            },
+        }
+    }
+    Ok(select)
+}
+
+fn neighbour_words(words: &mut Words<'_>) -> Result<NeighbourSelect, Error> {
+    let mut select = NeighbourSelect::default();
+    while let Some(word) = words.rest.next() {
+        match word.as_str() {
+            "dev" => select.dev = Some(words.value("dev")?),
+            "proxy" => select.proxy = true,
+            "nud" => {
+                let typed = words.value("nud")?;
+                let state = match typed.as_str() {
+                    "all" => u16::MAX.into(),
+                    name => NeighbourState::NAMES
+                        .into_iter()
+                        .find(|(_, known)| known.eq_ignore_ascii_case(name))
+                        .map(|(bit, _)| bit)
+                        .ok_or(Error::NoState { typed: name.into() })?,
+                };
+                let before = select.states.map_or(0, |states| states.0);
+                let state = u16::try_from(state).unwrap_or(u16::MAX);
+                select.states = Some(NeighbourState(before | state));
+            }
+            typed => return words.unknown(typed, "dev NAME, nud STATE, proxy"),
+        }
+    }
+    Ok(select)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Object, Error> {
+        object(&line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn ip_is_understood_shortened_and_in_full() {
+        let dev = |name: &str| Select { dev: Some(name.into()), ..Select::default() };
+        assert_eq!(read("a").unwrap(), Object::Address(Select::default()));
+        assert_eq!(read("address show dev eth0").unwrap(), Object::Address(dev("eth0")));
+        assert_eq!(read("l sh eth0").unwrap(), Object::Link(dev("eth0")));
+        assert_eq!(read("neighbor").unwrap(), Object::Neighbour(NeighbourSelect::default()));
+        let all = RouteSelect { all_tables: true, ..RouteSelect::default() };
+        assert_eq!(read("r show table all").unwrap(), Object::Route(all));
+        let Object::Neighbour(select) = read("n show nud failed nud stale").unwrap() else {
+            panic!("no neighbours");
+        };
+        assert_eq!(select.states, Some(NeighbourState(0x24)));
+    }
+
+    #[test]
+    fn what_is_not_understood_says_what_is() {
+        for (line, message) in [
+            ("foo", "these are: addr, link, route, neigh"),
+            ("addr add 10.0.0.1/8 dev lo", "netbreath observes"),
+            ("addr show dev", "dev needs a value"),
+            ("addr show a b", "does not know the word \"b\""),
+            ("route show type nonsense", "no type of route"),
+            ("neigh show nud nonsense", "no state of a neighbour; these are: incomplete"),
+        ] {
+            let error = read(line).unwrap_err().to_string();
+            assert!(error.contains(message), "{line}: {error}");
+        }
+    }
+}
