@@ -17,8 +17,11 @@ use crate::host::ethtool::Ethtool;
 use crate::host::network::{self, FileError, Network};
 use crate::host::{Terminal, netlink};
 use crate::name::HostNames;
-use crate::plan::network::{NeighbourSelect, Object, Question, RouteColumns, RouteSelect, Subject};
+use crate::plan::network::{
+    NeighbourSelect, Object, Question, RouteColumns, RouteSelect, Subject, Watch,
+};
 use crate::service::{self, Services};
+use crate::source::netlink as source;
 use crate::view::interface::Interface;
 use crate::view::ip::Select;
 use crate::view::{Column, arp, group, ifconfig, interface, ip, route, statistic};
@@ -115,6 +118,31 @@ pub fn answer(question: &Question, terminal: Terminal, out: &mut Vec<u8>) -> Res
         }
     }
     Ok(())
+}
+
+/// What to watch, with names looked up that only the system knows.
+pub fn watched(watch: &Watch) -> Result<source::Ask, Error> {
+    if let Some(name) = &watch.dev {
+        interface_named(&Network::open()?.links(false)?, name)?;
+    }
+    let table = match &watch.table {
+        _ if watch.all_tables => None,
+        None => Some(Table::MAIN),
+        Some(name) => Some(table_named(&network::number_names(), name)?),
+    };
+    Ok(source::Ask {
+        links: watch.links,
+        addresses: watch.addresses,
+        routes: watch.routes,
+        neighbours: watch.neighbours,
+        family: watch.family,
+        dev: watch.dev.clone(),
+        table,
+    })
+}
+
+fn table_named(names: &NumberNames, name: &str) -> Result<Table, Error> {
+    names.table_named(name).ok_or_else(|| Error::NoTable { name: name.to_owned() })
 }
 
 /// Appends what `/etc/services` knows of `query`, or all of it.
@@ -293,9 +321,7 @@ fn chosen_routes(
     let table = match &select.table {
         _ if select.all_tables => None,
         None => Some(Table::MAIN),
-        Some(name) => Some(
-            style.names.table_named(name).ok_or_else(|| Error::NoTable { name: name.clone() })?,
-        ),
+        Some(name) => Some(table_named(&style.names, name)?),
     };
     let families: &[Family] = match style.family {
         Some(Family::V4) => &[Family::V4],

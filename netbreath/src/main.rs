@@ -1,9 +1,10 @@
 //! Parse, plan, run, exit code.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
@@ -14,7 +15,7 @@ use netbreath::doctor::Health;
 use netbreath::host::Host;
 use netbreath::plan::network::Plan;
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
-use netbreath::source::{Source, ebpf, replay};
+use netbreath::source::{Source, ebpf, netlink, replay};
 use netbreath::{answer, command, doctor, host, plan};
 
 fn main() -> ExitCode {
@@ -72,16 +73,26 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .context("cannot start the loop that waits for events")?;
-    let out = open_output(&plan)?;
+    let out = open_output(plan.to.as_deref())?;
+    let session = Session {
+        command: &plan.command,
+        output: &plan.output,
+        to: plan.to.as_deref(),
+        ready_file: plan.ready_file.as_deref(),
+        limits: Limits { count: plan.count, duration: plan.duration },
+        greeting: plan.greeting,
+        is_replay: plan.replay.is_some(),
+        max_sockets: plan.ask.max_sockets as usize,
+    };
     let outcome = runtime.block_on(async {
         if let Some(recording) = &plan.replay {
-            return follow(&plan, replay::open(recording)?, out).await;
+            return follow(&session, replay::open(recording)?, out).await;
         }
         let source = ebpf::open(&plan.ask).map_err(|error| Failure {
             code: if error.is_privilege() { PRIVILEGE } else { WRONG },
             error: error.into(),
         })?;
-        follow(&plan, source, out).await
+        follow(&session, source, out).await
     })?;
     if plan.strict && outcome.lost > 0 {
         let error = anyhow!(
@@ -105,8 +116,45 @@ fn network(plan: Result<Plan, plan::network::Error>) -> Result<ExitCode, Failure
             answer::answer(&question, terminal, &mut out).map_err(unanswered)?;
             print(&out)
         }
-        Plan::Watch(_) => todo!(),
+        Plan::Watch(watch) => changes(&watch),
     }
+}
+
+/// Shows changes of the network configuration until something ends it.
+fn changes(watch: &plan::network::Watch) -> Result<ExitCode, Failure> {
+    let output = plan::network::output(watch, &host::System);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the loop that waits for events")?;
+    let out = open_output(watch.to.as_deref())?;
+    let quiet = output.format != FormatName::Text || !host::System.terminal().stderr;
+    let session = Session {
+        command: &[],
+        output: &output,
+        to: watch.to.as_deref(),
+        ready_file: watch.ready_file.as_deref(),
+        limits: Limits { count: watch.count, duration: watch.duration },
+        greeting: (!quiet).then_some("watching changes; Ctrl-C ends"),
+        is_replay: watch.replay.is_some(),
+        max_sockets: 65_536,
+    };
+    let outcome = runtime.block_on(async {
+        if let Some(recording) = &watch.replay {
+            return follow(&session, replay::open(recording)?, out).await;
+        }
+        let ask = answer::watched(watch).map_err(unanswered)?;
+        let source = netlink::open(ask).map_err(|error| Failure {
+            code: if error.is_privilege() { PRIVILEGE } else { WRONG },
+            error: error.into(),
+        })?;
+        follow(&session, source, out).await
+    })?;
+    Ok(ExitCode::from(match outcome.code() {
+        // That nothing changed in the time given is an answer too.
+        1 => 0,
+        code => code,
+    }))
 }
 
 fn services(args: &ServicesArgs) -> Result<ExitCode, Failure> {
@@ -143,8 +191,8 @@ fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Standard output without the standard library's buffer, or the file asked for.
-fn open_output(plan: &plan::Trace) -> anyhow::Result<File> {
-    match &plan.to {
+fn open_output(to: Option<&Path>) -> anyhow::Result<File> {
+    match to {
         None => {
             let stdout = io::stdout().as_fd().try_clone_to_owned();
             Ok(stdout.context("cannot use standard output")?.into())
@@ -159,23 +207,35 @@ fn open_output(plan: &plan::Trace) -> anyhow::Result<File> {
     }
 }
 
+/// What a run over events needs beside its source.
+struct Session<'a> {
+    command: &'a [OsString],
+    output: &'a plan::Output,
+    to: Option<&'a Path>,
+    ready_file: Option<&'a Path>,
+    limits: Limits,
+    greeting: Option<&'static str>,
+    is_replay: bool,
+    max_sockets: usize,
+}
+
 /// Starts the command, if there is one, and runs until the end.
 async fn follow<S: Source>(
-    plan: &plan::Trace,
+    session: &Session<'_>,
     mut source: S,
     out: File,
 ) -> Result<Outcome, Failure> {
     let signals = OwnSignals::catch()?;
-    let held = if plan.command.is_empty() {
+    let held = if session.command.is_empty() {
         None
     } else {
         let caller = host::caller().context("cannot tell who called sudo")?;
         let failed = |error: command::Error| Failure { code: error.code(), error: error.into() };
-        let held = command::hold(&plan.command, caller).map_err(failed)?;
+        let held = command::hold(session.command, caller).map_err(failed)?;
         source.follow(held.pid()).context("cannot follow the command")?;
         Some((held, failed))
     };
-    if let Some(path) = &plan.ready_file {
+    if let Some(path) = session.ready_file {
         fs::write(path, "ready\n").with_context(|| {
             format!("cannot write the ready file {}: choose another path", path.display())
         })?;
@@ -185,18 +245,18 @@ async fn follow<S: Source>(
         Some((held, failed)) => Some(held.release().map_err(failed)?),
         None => None,
     };
-    let to = plan.to.as_deref().map_or(OsStr::new("standard output"), |path| path.as_os_str());
-    let quiet = plan.output.format != FormatName::Text || started || plan.replay.is_some();
+    let to = session.to.map_or(OsStr::new("standard output"), Path::as_os_str);
+    let quiet = session.output.format != FormatName::Text || started || session.is_replay;
     let run = Run {
-        lines: Lines::new(&plan.output),
+        lines: Lines::new(session.output),
         out,
         to: to.display().to_string(),
         talk: io::stderr(),
-        greeting: plan.greeting.or((!quiet).then_some("watching")),
+        greeting: session.greeting.or((!quiet).then_some("watching")),
         signals,
         command,
-        limits: Limits { count: plan.count, duration: plan.duration },
-        max_sockets: plan.ask.max_sockets as usize,
+        limits: session.limits,
+        max_sockets: session.max_sockets,
     };
     run.run(&mut source)
         .await

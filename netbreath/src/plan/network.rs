@@ -4,10 +4,15 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::duration;
+use jiff::tz::TimeZone;
+
+use super::{Output, duration};
 use crate::cli::{ArpArgs, Follow, FormatName, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs};
 use crate::event::Family;
 use crate::event::network::{NeighbourState, RouteKind};
+use crate::format::text::Style;
+use crate::host::Host;
+use crate::view::change;
 use crate::view::ifconfig;
 use crate::view::ip::Select;
 
@@ -78,6 +83,9 @@ pub struct Watch {
     pub family: Option<Family>,
     /// Only of this interface.
     pub dev: Option<String>,
+    /// Only of this routing table, by name or number; none is `main`.
+    pub table: Option<String>,
+    pub all_tables: bool,
     pub format: FormatName,
     pub to: Option<PathBuf>,
     pub count: Option<NonZeroU64>,
@@ -151,6 +159,32 @@ fn watch(follow: &Follow, format: FormatName, watch: Watch) -> Result<Option<Wat
     }))
 }
 
+/// How changes are written.
+pub fn output(watch: &Watch, host: &impl Host) -> Output {
+    let terminal = host.terminal();
+    let on_terminal = terminal.stdout && watch.to.is_none();
+    Output {
+        format: watch.format,
+        columns: change::columns(),
+        keys: &change::KEYS,
+        spare: change::LEAST_NEEDED.to_vec(),
+        width: on_terminal.then(|| match terminal.width {
+            None | Some(0) => 80,
+            Some(width) => width.into(),
+        }),
+        style: Style {
+            colour: on_terminal && !terminal.no_colour,
+            unicode: terminal.utf8,
+            timestamps: Default::default(),
+            timezone: TimeZone::system(),
+        },
+        names: false,
+        seeds: false,
+        processes: false,
+        sockets: false,
+    }
+}
+
 /// What a command line asks for: an answer, or changes.
 #[derive(Debug)]
 pub enum Plan {
@@ -222,6 +256,11 @@ pub fn ip(args: &IpArgs) -> Result<Plan, Error> {
         neighbours: matches!(object, Object::Neighbour(_)),
         family: wanted,
         dev,
+        table: match &object {
+            Object::Route(select) => select.table.clone(),
+            _ => None,
+        },
+        all_tables: matches!(&object, Object::Route(RouteSelect { all_tables: true, .. })),
         ..Watch::default()
     };
     let events = if args.json { FormatName::Jsonl } else { FormatName::Text };

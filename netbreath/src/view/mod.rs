@@ -3,9 +3,10 @@
 
 use netbreath_common::tcp::TcpState;
 
-use crate::event::{Cause, Endpoint, Errno, Segment};
+use crate::event::{Body, Cause, Endpoint, Errno, Segment};
 
 pub mod arp;
+pub mod change;
 pub mod group;
 pub mod ifconfig;
 pub mod interface;
@@ -102,6 +103,8 @@ pub enum Cell<'a> {
         comm: &'a [u8],
     },
     Endpoint(Endpoint),
+    /// What changed in the network configuration, in words.
+    Change(&'a Body),
     State(TcpState),
     Transition {
         old: TcpState,

@@ -45,6 +45,14 @@ pub enum Change {
 impl Change {
     pub const ALL: [Change; 4] = [Change::Present, Change::Added, Change::Removed, Change::Changed];
 
+    /// 1 for what happened, 0 for what was found.
+    pub const fn counts(self) -> u64 {
+        match self {
+            Change::Present => 0,
+            Change::Added | Change::Removed | Change::Changed => 1,
+        }
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Change::Present => "present",

@@ -13,6 +13,7 @@ use netbreath_common::record::{self, Program as ProgramRecord, Seed};
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
+use super::clock::{boot, boot_time};
 use super::{Ask, Source, gap};
 use crate::event::{Body, Event, Gap, Via};
 
@@ -384,23 +385,6 @@ impl Ebpf {
 
 fn here(gap: Gap) -> Event {
     Event { at: boot_time(), via: Via::Kernel, body: Body::Gap(gap) }
-}
-
-/// Nanoseconds since boot.
-fn boot_time() -> u64 {
-    clock(libc::CLOCK_BOOTTIME) as u64
-}
-
-/// Wall-clock time of boot, nanoseconds since the epoch.
-fn boot() -> i64 {
-    clock(libc::CLOCK_REALTIME) - clock(libc::CLOCK_BOOTTIME)
-}
-
-fn clock(id: libc::clockid_t) -> i64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes one timespec; cannot fail for these clocks.
-    unsafe { libc::clock_gettime(id, &raw mut time) };
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 /// How often the kernel skipped a program, from `struct bpf_prog_info`.
