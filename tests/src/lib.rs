@@ -14,6 +14,7 @@ pub mod event;
 pub mod judge;
 pub mod ledger;
 pub mod netns;
+pub mod network;
 pub mod reference;
 pub mod scenario;
 pub mod socket;

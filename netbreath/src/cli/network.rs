@@ -45,13 +45,14 @@ pub struct IfconfigArgs {
 /// Show addresses, links, routes or neighbours as ip does: `ip addr`, `ip -j route`
 ///
 /// The objects are addr, link, route and neigh; they can be shortened, as in ip. With
-/// -j, keys and values are those of `ip -j`. Nothing is ever changed: only `show`,
-/// `list` and `monitor` are understood.
+/// -j, keys and values are those of `ip -j`. `ip monitor` shows changes of all of them.
+/// Nothing is ever changed: of ip's verbs, only show and list are understood.
 #[derive(Debug, Default, Args)]
 #[command(disable_help_subcommand = true, after_help = IP, after_long_help = IP_LONG)]
 pub struct IpArgs {
     /// addr, link, route or neigh, then words that choose: dev eth0, up, master br0,
-    /// type veth, table all, proto static, default, nud failed
+    /// type veth, table all, proto static, default, nud failed; or monitor, then the
+    /// kinds whose changes to show (usually all)
     #[arg(value_name = "OBJECT", num_args = 1.., required = true)]
     pub words: Vec<String>,
 
@@ -240,24 +241,24 @@ pub struct Follow {
     #[arg(long)]
     pub follow: bool,
 
-    /// With --follow: write to this file instead of standard output
-    #[arg(long, value_name = "FILE", requires = "follow")]
+    /// With --follow or monitor: write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// With --follow: end after this many changes
-    #[arg(long, value_name = "N", requires = "follow")]
+    /// With --follow or monitor: end after this many changes
+    #[arg(long, value_name = "N")]
     pub count: Option<NonZeroU64>,
 
-    /// With --follow: end after this time: 10s, 500ms, 2m, 1h
-    #[arg(long, value_name = "TIME", requires = "follow")]
+    /// With --follow or monitor: end after this time: 10s, 500ms, 2m, 1h
+    #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,
 
-    /// With --follow: create this file once everything is watched
-    #[arg(long, value_name = "FILE", requires = "follow")]
+    /// With --follow or monitor: create this file once everything is watched
+    #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
 
     /// For the tests: events from a recording instead of the kernel.
-    #[arg(long, hide = true, value_name = "FILE", requires = "follow")]
+    #[arg(long, hide = true, value_name = "FILE")]
     pub replay: Option<PathBuf>,
 }
 
@@ -287,7 +288,7 @@ Examples:
   netbreath ip addr                  interfaces and their addresses
   netbreath ip -j -s link            with counters, for programs
   netbreath ip route show table all  every route of every table
-  netbreath ip neigh --follow        each change of a neighbour
+  netbreath ip monitor               each change of any of them
 `netbreath ip --help` tells more, with the exit codes.";
 
 const IP_LONG: &str = "\
@@ -297,7 +298,8 @@ Examples:
   netbreath ip -j -s link            with counters, for programs
   netbreath ip route show table all  every route of every table
   netbreath ip neigh --follow        each change of a neighbour
-  netbreath ip -j addr --follow --output changes.jsonl
+  netbreath ip monitor               each change of any of them
+  netbreath ip -j monitor --output changes.jsonl
 
 Exit codes:
   0    done

@@ -96,7 +96,9 @@ pub struct Watch {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{typed:?} is nothing that `netbreath ip` shows; these are: addr, link, route, neigh")]
+    #[error(
+        "{typed:?} is nothing that `netbreath ip` shows; these are: addr, link, route, neigh, monitor"
+    )]
     NoObject { typed: String },
     #[error(
         "`ip {object} {typed}` would change something or is not understood: netbreath observes; \
@@ -126,6 +128,8 @@ pub enum Error {
     EventsOfAnswer,
     #[error("--explain is text: leave --format, -j or --follow out")]
     ExplainText,
+    #[error("--output, --count, --duration and --ready-file are for changes: add --follow")]
+    NoFollow,
     #[error(transparent)]
     Duration(#[from] super::Error),
 }
@@ -146,9 +150,19 @@ fn family(ipv4: bool, ipv6: bool) -> Result<Option<Family>, Error> {
 /// The changes to watch, if that is asked for.
 fn watch(follow: &Follow, format: FormatName, watch: Watch) -> Result<Option<Watch>, Error> {
     if !follow.follow {
-        return Ok(None);
+        let Follow { follow: _, output, count, duration, ready_file, replay } = follow;
+        let alone = output.is_none() && count.is_none() && duration.is_none();
+        return match alone && ready_file.is_none() && replay.is_none() {
+            true => Ok(None),
+            false => Err(Error::NoFollow),
+        };
     }
-    Ok(Some(Watch {
+    asked(follow, format, watch).map(Some)
+}
+
+/// `watch` with what was typed beside it.
+fn asked(follow: &Follow, format: FormatName, watch: Watch) -> Result<Watch, Error> {
+    Ok(Watch {
         format,
         to: follow.output.clone().filter(|path| path.as_os_str() != "-"),
         count: follow.count,
@@ -156,7 +170,7 @@ fn watch(follow: &Follow, format: FormatName, watch: Watch) -> Result<Option<Wat
         ready_file: follow.ready_file.clone(),
         replay: follow.replay.clone(),
         ..watch
-    }))
+    })
 }
 
 /// How changes are written.
@@ -236,6 +250,12 @@ pub fn ip(args: &IpArgs) -> Result<Plan, Error> {
         Some("inet6") => wanted = Some(Family::V6),
         Some(other) => return Err(Error::NoFamily { typed: other.into(), more: ", link" }),
     }
+    if let Some((first, kinds)) = args.words.split_first()
+        && first.len() >= 2
+        && "monitor".starts_with(first.as_str())
+    {
+        return monitor(args, kinds, wanted);
+    }
     let object = object(&args.words)?;
     if args.explain && !matches!(object, Object::Address(_) | Object::Link(_)) {
         return Err(Error::Exclusive {
@@ -279,6 +299,37 @@ pub fn ip(args: &IpArgs) -> Result<Plan, Error> {
         family: wanted,
     };
     plan(question, watch)
+}
+
+/// `ip monitor`: changes of everything, or of the kinds that are named.
+fn monitor(args: &IpArgs, kinds: &[String], family: Option<Family>) -> Result<Plan, Error> {
+    let mut changes = Watch { family, all_tables: true, ..Watch::default() };
+    let (mut all, mut rest) = (kinds.is_empty(), kinds.iter());
+    while let Some(kind) = rest.next() {
+        let is = |whole: &str| whole.starts_with(kind.as_str());
+        match kind.as_str() {
+            "all" => all = true,
+            "dev" => {
+                changes.dev = Some(rest.next().cloned().ok_or(Error::NoValue { word: "dev" })?);
+            }
+            _ if is("link") => changes.links = true,
+            _ if is("address") => changes.addresses = true,
+            _ if is("route") => changes.routes = true,
+            _ if is("neighbour") || is("neighbor") => changes.neighbours = true,
+            typed => {
+                return Err(Error::NoWord {
+                    object: "monitor",
+                    typed: typed.into(),
+                    known: "all, link, addr, route, neigh, dev NAME",
+                });
+            }
+        }
+    }
+    if all || !(changes.links || changes.addresses || changes.routes || changes.neighbours) {
+        changes = Watch { links: true, addresses: true, routes: true, neighbours: true, ..changes };
+    }
+    let format = if args.json { FormatName::Jsonl } else { FormatName::Text };
+    Ok(Plan::Watch(asked(&args.follow, format, changes)?))
 }
 
 pub fn route(args: &RouteArgs) -> Result<Plan, Error> {

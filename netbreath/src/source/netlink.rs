@@ -245,6 +245,17 @@ impl Watch {
             count: 1,
         };
         self.push(Via::Kernel, Body::Gap(gap));
+        // What still waits is older than what was lost: told after the stock is taken,
+        // it would stand for what is no longer true.
+        loop {
+            match self.notices.get_mut().notices(|_, _, _| {}) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(source) => return Err(Error::Read { source }),
+                Ok(()) => {}
+            }
+        }
         self.take_stock(false)
     }
 
@@ -438,6 +449,9 @@ impl Watch {
     /// Looks at the IPv4 routes if it is time to.
     fn look(&mut self) -> Result<(), Error> {
         self.look = None;
+        // The kernel tells that an interface goes down before it takes its routes away,
+        // with the lock held that this question waits for: after it, they are gone.
+        self.network.links(false)?;
         self.compare_routes(Family::V4, Change::Added, Via::Poll)
     }
 }

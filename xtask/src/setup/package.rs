@@ -49,6 +49,14 @@ const NEEDS: &[Need] = &[
         arch: "iproute2",
     },
     Need {
+        command: "ifconfig",
+        purpose: Purpose::Test,
+        what_for: "tests compare with what it, route, arp and netstat show",
+        debian: "net-tools",
+        fedora: "net-tools",
+        arch: "net-tools",
+    },
+    Need {
         command: "qemu-system-x86_64",
         purpose: Purpose::Vm,
         what_for: "tests run on other kernels in it",
