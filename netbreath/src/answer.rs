@@ -24,7 +24,7 @@ use crate::service::{self, Services};
 use crate::source::netlink as source;
 use crate::view::interface::Interface;
 use crate::view::ip::Select;
-use crate::view::{Column, arp, group, ifconfig, interface, ip, route, statistic};
+use crate::view::{Column, arp, explain, group, ifconfig, interface, ip, kind, route, statistic};
 
 /// How long names of hosts are waited for.
 const NAMES_LIMIT: Duration = Duration::from_secs(2);
@@ -60,11 +60,15 @@ impl Error {
 
 /// Appends the answer to `question`.
 pub fn answer(question: &Question, terminal: Terminal, out: &mut Vec<u8>) -> Result<(), Error> {
-    let Question { subject, format, names, explain: _, family } = question;
+    let Question { subject, format, names, explain, family } = question;
+    if *explain {
+        return explanation(subject, *family, terminal.utf8, out);
+    }
     let page = Page { format: *format, unicode: terminal.utf8 };
     match subject {
         Subject::Ifconfig { all, short, interface, style } => {
-            let interfaces = interfaces(*all, interface.as_deref())?;
+            let detail = *format != FormatName::Text || *style == ifconfig::Style::Bsd;
+            let interfaces = interfaces(*all, interface.as_deref(), detail)?;
             match (format, *short) {
                 (FormatName::Text, false) => {
                     ifconfig::text(&interfaces, *style, terminal.utf8, out);
@@ -74,7 +78,7 @@ pub fn answer(question: &Question, terminal: Terminal, out: &mut Vec<u8>) -> Res
             }
         }
         Subject::Interfaces { all } => {
-            let interfaces = interfaces(*all, None)?;
+            let interfaces = interfaces(*all, None, *format != FormatName::Text)?;
             if *format == FormatName::Text {
                 out.extend_from_slice(b"Kernel Interface table\n");
                 page.table(&interface::SHORT, &interfaces, out);
@@ -213,8 +217,8 @@ fn all_of<R>(columns: &'static [Column<R>]) -> Vec<&'static Column<R>> {
 }
 
 /// Interfaces with addresses and counters, in the order of their names: those that are
-/// up, or all, or one.
-fn interfaces(all: bool, name: Option<&str>) -> Result<Vec<Interface>, Error> {
+/// up, or all, or one. With `detail`, drivers are asked too.
+fn interfaces(all: bool, name: Option<&str>, detail: bool) -> Result<Vec<Interface>, Error> {
     let mut network = Network::open()?;
     let mut links = network.links(true)?;
     let select = Select { dev: name.map(str::to_owned), ..Select::default() };
@@ -223,12 +227,20 @@ fn interfaces(all: bool, name: Option<&str>) -> Result<Vec<Interface>, Error> {
         return Err(Error::NoInterface { name: name.to_owned() });
     }
     links.sort_by_cached_key(|link| natural(&link.ifname));
+    described(links, &mut network, detail)
+}
+
+fn described(
+    links: Vec<Link>,
+    network: &mut Network,
+    detail: bool,
+) -> Result<Vec<Interface>, Error> {
     let mut of: HashMap<u32, Vec<Address>> = HashMap::new();
     for address in network.addresses(None)? {
         of.entry(address.ifindex).or_default().push(address);
     }
-    // Why ignored: without it, nothing is known of speed and duplex.
-    let ethtool = Ethtool::open().ok();
+    // Why ignored: without it, nothing is known of drivers.
+    let ethtool = if detail { Ethtool::open().ok() } else { None };
     let interfaces = links.into_iter().map(|link| {
         let addresses = of.remove(&link.ifindex).unwrap_or_default();
         let mut interface = Interface::new(link, addresses);
@@ -236,10 +248,61 @@ fn interfaces(all: bool, name: Option<&str>) -> Result<Vec<Interface>, Error> {
             let ifname = &interface.link.ifname;
             interface.media = ethtool.media(ifname);
             interface.options = ethtool.options(ifname);
+            let driver = ethtool.driver(ifname);
+            let wireless = network::is_wireless(ifname);
+            let kind = kind::of(&interface.link, driver.as_deref(), wireless);
+            interface.text.kind = kind.short.into_owned();
+            interface.text.explanation = kind.long.into_owned();
         }
         interface
     });
     Ok(interfaces.collect())
+}
+
+/// What is seen, in plain words.
+fn explanation(
+    subject: &Subject,
+    family: Option<Family>,
+    unicode: bool,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let mut network = Network::open()?;
+    match subject {
+        Subject::Route { .. } => {
+            let all = network.routes(family.unwrap_or(Family::V4), Some(Table::MAIN))?;
+            explain::routes(&all, unicode, out);
+        }
+        Subject::Arp { device, .. } => {
+            let mut all = network.neighbours(Some(Family::V4), false)?;
+            all.extend(network.neighbours(Some(Family::V4), true)?);
+            all.retain(|neighbour| device.as_ref().is_none_or(|dev| neighbour.ifname == *dev));
+            explain::neighbours(&all, unicode, out);
+        }
+        Subject::Ip { object: Object::Address(select) | Object::Link(select), .. } => {
+            if let Some(name) = &select.dev {
+                interface_named(&network.links(false)?, name)?;
+            }
+            let all = explain::chosen(interfaces(true, None, true)?, select);
+            explain_interfaces(&all, &mut network, unicode, out);
+        }
+        Subject::Ifconfig { all, interface, .. } => {
+            let all = interfaces(*all, interface.as_deref(), true)?;
+            explain_interfaces(&all, &mut network, unicode, out);
+        }
+        Subject::Interfaces { all } => {
+            let all = interfaces(*all, None, true)?;
+            explain_interfaces(&all, &mut network, unicode, out);
+        }
+        // The plan does not let these through.
+        Subject::Ip { .. } | Subject::Statistics { .. } | Subject::Groups => {}
+    }
+    Ok(())
+}
+
+fn explain_interfaces(all: &[Interface], network: &mut Network, unicode: bool, out: &mut Vec<u8>) {
+    let links: Vec<Link> = all.iter().map(|interface| interface.link.clone()).collect();
+    let peers = network.peers(&links);
+    explain::interfaces(all, &peers, unicode, out);
 }
 
 /// Names in an order in which eth10 comes after eth9.

@@ -415,6 +415,13 @@ pub fn netstat(args: &NetstatArgs) -> Result<Plan, Error> {
         explain: args.more.explain,
         family: wanted,
     };
+    if args.more.explain && (args.statistics || args.groups) {
+        return Err(Error::Exclusive {
+            first: "--explain",
+            second: "netstat -s and -g",
+            why: "-s says what each counter means anyway, and of a group there is no more to say",
+        });
+    }
     let watch = match changes {
         Some(changes) => watch(&args.more.follow, args.more.format, changes)?,
         None if args.more.follow.follow => {

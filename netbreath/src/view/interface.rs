@@ -34,7 +34,9 @@ pub enum Duplex {
 /// Cells that are put together of several facts.
 #[derive(Clone, Debug, Default)]
 pub struct Text {
+    /// What it is, in a few words, and in a sentence.
     pub kind: String,
+    pub explanation: String,
     flags: String,
     letters: String,
     ether: Option<String>,
@@ -53,6 +55,7 @@ impl Interface {
         };
         let text = Text {
             kind: String::new(),
+            explanation: String::new(),
             flags: linux_flags(link.flags).collect::<Vec<_>>().join(","),
             letters: letters(link.flags),
             ether: link.address.as_ref().map(ToString::to_string),

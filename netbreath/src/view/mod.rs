@@ -7,10 +7,12 @@ use crate::event::{Body, Cause, Endpoint, Errno, Segment};
 
 pub mod arp;
 pub mod change;
+pub mod explain;
 pub mod group;
 pub mod ifconfig;
 pub mod interface;
 pub mod ip;
+pub mod kind;
 pub mod route;
 pub mod statistic;
 pub mod trace;

@@ -1,13 +1,16 @@
 //! What the system's network configuration is, asked once, now.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::{fs, io};
 
-use super::netlink::{Error, Netlink, address, link, neighbour, route};
+use super::netlink::{Error, Netlink, address, link, neighbour, nsid, route};
+use crate::container;
 use crate::event::Family;
 use crate::event::network::{Address, Link, Neighbour, NumberNames, Route, Table};
+use crate::view::explain::Peer;
 use crate::view::group::Membership;
 use crate::view::route::Route6;
 use crate::view::statistic::{self, Counter};
@@ -81,6 +84,56 @@ impl Network {
             neighbour.ifname = self.name(neighbour.ifindex).unwrap_or_default();
         }
         Ok(all)
+    }
+
+    /// The other ends of virtual cables that are in other network namespaces, as far as
+    /// they can be told: by the number of this end.
+    pub fn peers(&mut self, links: &[Link]) -> BTreeMap<u32, Peer> {
+        let away = || links.iter().filter(|link| link.link_netnsid.is_some_and(|id| id >= 0));
+        if away().next().is_none() {
+            return BTreeMap::new();
+        }
+        let places = self.places();
+        let mut peers = BTreeMap::new();
+        for link in away() {
+            let (Some(id), Some(other)) = (link.link_netnsid, &link.link) else { continue };
+            let question = link::question_there(other.ifindex, id);
+            // Why ignored: without the right to look there, the name is not known.
+            let there = self.netlink.get(&question, |body| link::read(body, false));
+            let ifname = there.ok().flatten().map(|link| link.ifname);
+            let peer = Peer { ifname, ..places.get(&id).cloned().unwrap_or_default() };
+            peers.insert(link.ifindex, peer);
+        }
+        peers
+    }
+
+    /// The network namespaces that processes are in and that ours has ids for.
+    fn places(&mut self) -> HashMap<i32, Peer> {
+        let mut seen = HashSet::new();
+        let mut places = HashMap::new();
+        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        for pid in pids {
+            // Why ignored: others' processes may not be looked at, and some end meanwhile.
+            let Ok(namespace) = fs::metadata(format!("/proc/{pid}/ns/net")) else { continue };
+            if !seen.insert(namespace.ino()) {
+                continue;
+            }
+            let Ok(Some(id)) = self.netlink.get(&nsid::question(pid), nsid::read) else {
+                continue;
+            };
+            let file = |name| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            let cgroups = file("cgroup");
+            let container = cgroups.lines().find_map(|line| container::place(line).container);
+            let peer = Peer {
+                ifname: None,
+                netns: u32::try_from(namespace.ino()).ok(),
+                process: Some((pid, file("comm").trim_end().to_owned())),
+                container: container.map(str::to_owned),
+            };
+            places.insert(id, peer);
+        }
+        places
     }
 
     /// The name of an interface, asked for once.
@@ -182,6 +235,11 @@ pub fn counters(family: Option<Family>) -> Result<Vec<Counter>, FileError> {
         all.extend(statistic::parse_lines(&shown("/proc/thread-self/net/snmp6")?));
     }
     Ok(all)
+}
+
+/// Whether an interface is a radio.
+pub fn is_wireless(ifname: &str) -> bool {
+    Path::new("/sys/class/net").join(ifname).join("phy80211").exists()
 }
 
 /// The name of the interface with this number, if there is one.

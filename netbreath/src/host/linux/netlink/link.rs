@@ -12,6 +12,7 @@ const SKIP_STATS: u32 = 8;
 const PROP_LIST: u16 = 52;
 const ALT_IFNAME: u16 = 53;
 const PERM_ADDRESS: u16 = 54;
+const TARGET_NETNSID: u16 = 46;
 
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
@@ -35,6 +36,14 @@ pub fn question(stats: bool) -> Question {
         push(&mut body, libc::IFLA_EXT_MASK, &SKIP_STATS.to_ne_bytes());
     }
     Question { what: "interfaces", kind: libc::RTM_GETLINK, body }
+}
+
+/// One link of another network namespace, by its number there.
+pub fn question_there(ifindex: u32, netnsid: i32) -> Question {
+    let mut body = vec![0; HEADER];
+    body[4..8].copy_from_slice(&ifindex.to_ne_bytes());
+    push(&mut body, TARGET_NETNSID, &netnsid.to_ne_bytes());
+    Question { what: "an interface of another network namespace", kind: libc::RTM_GETLINK, body }
 }
 
 /// The link of a message, with its counters if `stats`. The names of the links that it

@@ -17,6 +17,7 @@ use crate::event::Family;
 pub mod address;
 pub mod link;
 pub mod neighbour;
+pub mod nsid;
 pub mod route;
 
 /// Bytes that one read takes: the kernel fills at most 32 KiB at a time.
@@ -104,24 +105,35 @@ impl Netlink {
     ) -> Result<Vec<T>, Error> {
         for _ in 0..ATTEMPTS {
             let mut all = Vec::new();
-            if self.attempt(question, |kind, body| all.extend(read(kind, body)))? {
+            if self.attempt(question, DUMP, |kind, body| all.extend(read(kind, body)))? {
                 return Ok(all);
             }
         }
         Err(Error::Restless { what: question.what })
     }
 
+    /// One object.
+    pub fn get<T>(
+        &mut self,
+        question: &Question,
+        mut read: impl FnMut(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let mut answer = None;
+        self.attempt(question, ACK, |_, body| answer = read(body))?;
+        Ok(answer)
+    }
+
     /// Whether the answer is one picture.
     fn attempt(
         &mut self,
         question: &Question,
+        flags: u16,
         mut each: impl FnMut(u16, &[u8]),
     ) -> Result<bool, Error> {
         let Question { what, kind, body } = question;
         let failed = |source| Error::Ask { what, source };
         self.sequence += 1;
-        let flags = libc::NLM_F_REQUEST as u16 | libc::NLM_F_DUMP as u16;
-        let message = message(*kind, flags, self.sequence, body);
+        let message = message(*kind, flags | libc::NLM_F_REQUEST as u16, self.sequence, body);
         self.socket.send_to(&message, &SocketAddr::new(0, 0), 0).map_err(failed)?;
         let mut whole = true;
         loop {
@@ -174,6 +186,10 @@ impl std::os::fd::AsRawFd for Netlink {
         self.socket.as_raw_fd()
     }
 }
+
+const DUMP: u16 = libc::NLM_F_DUMP as u16;
+/// The answer is followed by a message that it was all.
+const ACK: u16 = libc::NLM_F_ACK as u16;
 
 const DONE: u16 = libc::NLMSG_DONE as u16;
 const ERROR: u16 = libc::NLMSG_ERROR as u16;
