@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock};
 use netbreath_common::record::{Flow, Socket};
 
 use crate::config;
-use crate::kernel::{Kernel, Typed, Untyped};
+use crate::kernel::{Kernel, Typed, Untyped, Walked};
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -48,6 +48,19 @@ impl Sock for Untyped {
     fn tcp(self) -> Option<Self> {
         const IPPROTO_TCP: u16 = 6;
         (protocol(self) == IPPROTO_TCP).then_some(self)
+    }
+}
+
+impl Sock for Walked {
+    #[inline(always)]
+    fn id(self, _birth: u64) -> u64 {
+        // Somebody has asked for it before, since netbreath asks at the first transition.
+        self.read(config::SOCK_COOKIE())
+    }
+
+    #[inline(always)]
+    fn tcp(self) -> Option<Self> {
+        None
     }
 }
 
@@ -158,7 +171,8 @@ fn cgroup<K: Kernel>(sk: K) -> u64 {
 /// or lies below it.
 #[inline(always)]
 pub fn in_cgroup<K: Kernel>(sk: K, id: u64, level: u32) -> bool {
-    in_cgroup_untyped(Untyped::new(sk.ptr()), id, level).unwrap_or(false)
+    // Where the socket cannot be read, an earlier hook has judged it.
+    !K::READS || in_cgroup_untyped(Untyped::new(sk.ptr()), id, level).unwrap_or(false)
 }
 
 #[inline(always)]

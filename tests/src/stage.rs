@@ -248,7 +248,7 @@ impl Stage {
         self.expect_details(entry, event, 1..=1, says)
     }
 
-    /// Expects as many events of this kind, of which each says this.
+    /// Expects so many events of this kind that say this.
     pub fn expect_details(
         &mut self,
         entry: &Entry,
