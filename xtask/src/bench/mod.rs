@@ -1,7 +1,9 @@
-//! `cargo xtask bench`: what watching costs, next to not watching and to other tracers.
+//! `cargo xtask bench`: what watching costs, next to not watching and to other tracers,
+//! and how long answers take.
 //! It reports; it judges nothing, and so fails only if it could not measure.
 
 mod churn;
+mod network;
 mod output;
 mod process_clock;
 mod report;
@@ -23,6 +25,8 @@ pub struct Args {
 enum Subject {
     /// Measure `netbreath trace` on connections over the loopback interface
     Trace(trace::Args),
+    /// Measure questions about many interfaces and routes, beside ip, ifconfig and route
+    Network(network::Args),
     /// The load: connections in a network namespace of its own
     #[command(hide = true)]
     Churn(churn::Args),
@@ -31,6 +35,7 @@ enum Subject {
 pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
     match &args.subject {
         Subject::Trace(args) => trace::start(workspace, args),
+        Subject::Network(args) => network::start(workspace, args),
         Subject::Churn(args) => churn::start(args),
     }
 }
