@@ -207,7 +207,7 @@ mod tests {
         let text = "v0:x: flags=73<UP>  mtu 1500\n        inet 10.0.0.1  netmask 255.0.0.0\n\n\
                     lo: flags=73<UP>  mtu 9\n        inet6 ::1  prefixlen 128  scopeid 0x10<host>\n        \
                     loop  txqueuelen 1000  (Local Loopback)\n        RX packets 5  bytes 7 (7.0 B)\n";
-        let all = paragraphs(text).unwrap();
+        let all = paragraphs(text).expect("paragraphs");
         assert_eq!(all["v0:x"].facts["head"], "73<UP> mtu 1500");
         assert_eq!(all["lo"].counters["RX bytes"], 7);
         assert!(all["lo"].inet6.contains("::1/128 0x10<host>"));

@@ -102,12 +102,15 @@ mod tests {
     #[test]
     fn a_difference_is_found_and_a_counter_may_run() {
         let one = |n: u64| json!([{"a": "b", "n": n, "list": ["UP"]}]);
-        assert_eq!(judge(one(1), one(2), one(3)).unwrap(), 3);
+        assert_eq!(judge(one(1), one(2), one(3)).expect("equal"), 3);
         assert!(judge(one(1), one(4), one(3)).is_err());
         assert!(judge(one(1), json!([]), one(1)).is_err());
         assert!(judge(one(1), json!([{"a": "b", "n": 1}]), one(1)).is_err());
         assert!(judge(json!([{}]), json!([{"more": 1}]), json!([{}])).is_err());
         assert!(judge(json!(["a"]), json!(["b"]), json!(["a"])).is_err());
-        assert_eq!(judge(json!([{}]), json!([{"protocol": "kernel_ll"}]), json!([{}])).unwrap(), 0);
+        assert_eq!(
+            judge(json!([{}]), json!([{"protocol": "kernel_ll"}]), json!([{}])).expect("equal"),
+            0
+        );
     }
 }

@@ -83,10 +83,7 @@ impl<'a> Interfaces<'a> {
             of.entry(address.ifindex).or_default().push(address);
         }
         links.iter().filter(|link| select.takes(link)).filter_map(move |link| {
-            let addresses = match addresses {
-                None => None,
-                Some(_) => Some(of.remove(&link.ifindex).unwrap_or_default()),
-            };
+            let addresses = addresses.map(|_| of.remove(&link.ifindex).unwrap_or_default());
             // Asked for one family, an interface without it has no part in the answer.
             if style.family.is_some() && addresses.as_ref().is_some_and(Vec::is_empty) {
                 return None;

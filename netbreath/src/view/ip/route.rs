@@ -209,11 +209,10 @@ fn put_metric(metric: &Metric, style: &Style, out: &mut Vec<u8>) {
     if metric.locked {
         put(out, format_args!("lock "));
     }
-    match metric_value(metric) {
-        (value, unit) => match &*value {
-            MetricValue::Number(number) => put(out, format_args!("{number}{unit} ")),
-            MetricValue::Name(name) => put(out, format_args!("{} ", style.clean(name))),
-        },
+    let (value, unit) = metric_value(metric);
+    match &*value {
+        MetricValue::Number(number) => put(out, format_args!("{number}{unit} ")),
+        MetricValue::Name(name) => put(out, format_args!("{} ", style.clean(name))),
     }
 }
 
