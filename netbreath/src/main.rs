@@ -15,6 +15,7 @@ use netbreath::doctor::Health;
 use netbreath::host::Host;
 use netbreath::plan::network::Plan;
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
+use netbreath::source::merge::Merged;
 use netbreath::source::{Source, ebpf, netlink, replay};
 use netbreath::{answer, command, doctor, host, plan};
 
@@ -92,7 +93,14 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
             code: if error.is_privilege() { PRIVILEGE } else { WRONG },
             error: error.into(),
         })?;
-        follow(&session, source, out).await
+        // The network's configuration, in the network namespace that we are in.
+        match netlink::Ask::named(&plan.ask.filter.events) {
+            None => follow(&session, source, out).await,
+            Some(ask) => {
+                let network = netlink::open(ask).map_err(unwatched)?;
+                follow(&session, Merged::new(source, network), out).await
+            }
+        }
     })?;
     if plan.strict && outcome.lost > 0 {
         let error = anyhow!(
@@ -144,10 +152,7 @@ fn changes(watch: &plan::network::Watch) -> Result<ExitCode, Failure> {
             return follow(&session, replay::open(recording)?, out).await;
         }
         let ask = answer::watched(watch).map_err(unanswered)?;
-        let source = netlink::open(ask).map_err(|error| Failure {
-            code: if error.is_privilege() { PRIVILEGE } else { WRONG },
-            error: error.into(),
-        })?;
+        let source = netlink::open(ask).map_err(unwatched)?;
         follow(&session, source, out).await
     })?;
     Ok(ExitCode::from(match outcome.code() {
@@ -162,6 +167,11 @@ fn services(args: &ServicesArgs) -> Result<ExitCode, Failure> {
     let terminal = host::System.terminal();
     answer::services(args.query.as_deref(), args.format, terminal, &mut out).map_err(unanswered)?;
     print(&out)
+}
+
+fn unwatched(error: netlink::Error) -> Failure {
+    let code = if error.is_privilege() { PRIVILEGE } else { WRONG };
+    Failure { code, error: error.into() }
 }
 
 fn unanswered(error: answer::Error) -> Failure {

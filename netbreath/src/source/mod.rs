@@ -11,6 +11,7 @@ mod clock;
 #[cfg(target_os = "linux")]
 pub mod ebpf;
 pub mod gap;
+pub mod merge;
 #[cfg(target_os = "linux")]
 pub mod netlink;
 pub mod replay;

@@ -21,6 +21,7 @@ use crate::event::network::{
     RouteKey, Table,
 };
 use crate::event::{Body, Event, Family, Gap, Via};
+use crate::filter::EventKind;
 use crate::host::netlink::{self, Netlink, address, link, neighbour, route};
 use crate::host::network::Network;
 
@@ -48,6 +49,20 @@ pub struct Ask {
     pub dev: Option<String>,
     /// Only this routing table; none is every one.
     pub table: Option<Table>,
+}
+
+impl Ask {
+    /// What is asked for by the names of events, if anything is.
+    pub fn named(events: &[EventKind]) -> Option<Ask> {
+        let wants = |kind| events.contains(&kind);
+        events.iter().any(EventKind::is_of_network).then(|| Ask {
+            links: wants(EventKind::Link),
+            addresses: wants(EventKind::Address),
+            routes: wants(EventKind::Route),
+            neighbours: wants(EventKind::Neighbour),
+            ..Ask::default()
+        })
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
