@@ -21,7 +21,7 @@ const LEAST_CHECKS: u64 = 5_000;
 
 type Case = (&'static str, fn() -> Result<u64>);
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     ("ip_json_key_by_key", ip_json),
     ("ip_text_word_by_word", ip_text),
     ("ifconfig_field_by_field", ifconfig),
@@ -31,6 +31,7 @@ const CASES: [Case; 11] = [
     ("a_recording_of_changes_replays", recording),
     ("a_flood_of_changes_is_caught_up_with", flood),
     ("routes_that_go_with_their_interface", silent_routes),
+    ("changes_beside_connections", beside_connections),
     ("explained_in_plain_words", explained),
     ("errors_and_exit_codes", errors),
 ];
@@ -366,6 +367,58 @@ fn flood() -> Result<u64> {
             .into();
     ensure!(known.iter().filter(|route| !route.contains(':')).eq(wanted.iter()), "{known:?}");
     Ok(wanted.len() as u64 + 1)
+}
+
+/// In a trace, a change of the network stands where it happened among the changes of
+/// connections.
+fn beside_connections() -> Result<u64> {
+    const ROUNDS: usize = 5;
+    let place = pair()?;
+    let line = "trace --event address,state --netns /proc/self/ns/net --format jsonl";
+    let mut watcher = Watcher::start(&place, line)?;
+    let mut ports = Vec::new();
+    for round in 0..ROUNDS {
+        let (listener, client, server) = place.netns.inside(|| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+            let client = std::net::TcpStream::connect(listener.local_addr()?)?;
+            let (server, _) = listener.accept()?;
+            Ok((listener, client, server))
+        })?;
+        ports.push(client.local_addr()?.to_string());
+        place.theirs(&format!("ip addr add 10.1.1.{round}/32 dev v0"))?;
+        drop((client, server, listener));
+    }
+    place.wait("the addresses and the ends of connections", || {
+        let events = watcher.events()?;
+        let count = |kind: &str, key: &str, value: &str| {
+            events.iter().filter(|e| e["event"] == kind && e[key] == value).count()
+        };
+        // Each connection has two ends, and there is a listener.
+        Ok(count("address", "change", "added") >= ROUNDS && count("state", "new", "CLOSE") >= 15)
+    })?;
+    ensure!(watcher.end()? == Some(130), "code after Ctrl-C");
+    let events = watcher.events()?;
+    let times: Vec<i64> = events.iter().filter_map(|event| event["at"].as_i64()).collect();
+    ensure!(times.is_sorted(), "events are out of order");
+    let place_of = |fits: &dyn Fn(&serde_json::Value) -> bool, what: &str| {
+        events.iter().position(fits).with_context(|| format!("no {what}"))
+    };
+    for (round, local) in ports.iter().enumerate() {
+        let added = place_of(
+            &|e| e["address"]["local"] == format!("10.1.1.{round}") && e["change"] == "added",
+            "address",
+        )?;
+        let opened = place_of(
+            &|e| e["local"] == *local && e["new"] == "ESTABLISHED",
+            "connection that is established",
+        )?;
+        let closed = place_of(
+            &|e| e["local"] == *local && e["old"] == "ESTABLISHED",
+            "connection that ends",
+        )?;
+        ensure!(opened < added && added < closed, "{opened} {added} {closed}: not in order");
+    }
+    Ok(ROUNDS as u64 * 2)
 }
 
 /// The kernel does not tell which IPv4 routes go with an interface.

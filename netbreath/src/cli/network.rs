@@ -76,6 +76,10 @@ pub struct IpArgs {
     #[arg(short = 'p', long, hide = true)]
     pub pretty: bool,
 
+    /// Accepted, since many call ip so: there is no colour here.
+    #[arg(short = 'c', long, hide = true)]
+    pub color: bool,
+
     /// Short lines (-br)
     #[arg(long)]
     pub brief: bool,

@@ -204,6 +204,7 @@ fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {
         }
         Cell::Endpoint(endpoint) => put(out, format_args!("{endpoint}")),
         Cell::Change(body) => put_name(out, change::words(body).as_bytes(), unicode),
+        Cell::ChangeOf(body) => put_name(out, change::sentence(body).as_bytes(), unicode),
         Cell::State(state) => out.extend_from_slice(state.name().as_bytes()),
         Cell::Transition { old, new } => {
             let arrow = if unicode { "→" } else { "->" };

@@ -81,6 +81,15 @@ pub fn words(body: &Body) -> String {
     }
 }
 
+/// The interface, what happened, and what changed: for where no columns say that.
+pub fn sentence(body: &Body) -> String {
+    let change = body.change().map_or("", Change::name);
+    match dev(body) {
+        Some(dev) => format!("{dev}: {change}: {}", words(body)),
+        None => format!("{change}: {}", words(body)),
+    }
+}
+
 /// Whether an interface is switched on, and whether it can carry traffic.
 fn state(link: &Link) -> &'static str {
     match (link.flags.has(LinkFlags::UP), link.flags.has(LinkFlags::RUNNING)) {

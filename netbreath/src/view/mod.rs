@@ -107,6 +107,8 @@ pub enum Cell<'a> {
     Endpoint(Endpoint),
     /// What changed in the network configuration, in words.
     Change(&'a Body),
+    /// The same with the interface, and with what happened to it.
+    ChangeOf(&'a Body),
     State(TcpState),
     Transition {
         old: TcpState,

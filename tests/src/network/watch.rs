@@ -18,7 +18,8 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Starts `netbreath LINE --follow`, and waits until everything is watched.
+    /// Starts `netbreath LINE --follow`, or a trace, and waits until everything is
+    /// watched.
     pub fn start(place: &Place, line: &str) -> Result<Watcher> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -29,7 +30,7 @@ impl Watcher {
             let talk = fs::File::create(folder.join("talk"))?;
             Command::new(tracer::binary()?)
                 .args(words(line))
-                .arg("--follow")
+                .args((!line.starts_with("trace")).then_some("--follow"))
                 .arg("--output")
                 .arg(folder.join("out"))
                 .arg("--ready-file")

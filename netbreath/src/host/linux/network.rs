@@ -41,6 +41,7 @@ impl Network {
     pub fn addresses(&mut self, family: Option<Family>) -> Result<Vec<Address>, Error> {
         let question = address::question(family);
         let mut all = self.netlink.dump(&question, |_, body| address::read(body))?;
+        all.retain(|address| is_of(family, address.local));
         for address in &mut all {
             address.ifname = self.name(address.ifindex).unwrap_or_default();
         }
@@ -60,7 +61,9 @@ impl Network {
             answer => answer?,
         };
         all.retain(|route| {
-            table.is_none_or(|table| route.table == table)
+            // A kernel without a family answers for all others.
+            route.family == family
+                && table.is_none_or(|table| route.table == table)
                 && !route.flags.has(crate::event::network::RouteFlags::CLONED)
         });
         for route in &mut all {
@@ -80,6 +83,7 @@ impl Network {
     ) -> Result<Vec<Neighbour>, Error> {
         let question = neighbour::question(family, proxies);
         let mut all = self.netlink.dump(&question, |_, body| neighbour::read(body))?;
+        all.retain(|neighbour| is_of(family, neighbour.dst));
         for neighbour in &mut all {
             neighbour.ifname = self.name(neighbour.ifindex).unwrap_or_default();
         }
@@ -140,6 +144,11 @@ impl Network {
     fn name(&mut self, ifindex: u32) -> Option<String> {
         self.names.entry(ifindex).or_insert_with(|| name_of_index(ifindex)).clone()
     }
+}
+
+/// Whether an address is of the family that was asked for.
+fn is_of(family: Option<Family>, addr: IpAddr) -> bool {
+    family.is_none_or(|family| addr.is_ipv4() == (family == Family::V4))
 }
 
 /// What cannot be read of what the kernel shows as files.
