@@ -236,11 +236,11 @@ mod tests {
         let needs: Vec<&Need> = NEEDS.iter().collect();
         assert_eq!(
             packages(Family::Debian, &needs),
-            ["gcc", "libc6-dev", "iproute2", "qemu-system-x86", "xz-utils"]
+            ["gcc", "libc6-dev", "iproute2", "net-tools", "qemu-system-x86", "xz-utils"]
         );
         assert_eq!(
             packages(Family::Fedora, &needs),
-            ["gcc", "iproute", "qemu-system-x86-core", "xz"]
+            ["gcc", "iproute", "net-tools", "qemu-system-x86-core", "xz"]
         );
     }
 
