@@ -172,6 +172,7 @@ fn what_is_not_there_is_code_1_and_wrong_use_code_2() {
         ("ip -4 -6 addr", 2, "-4 and -6 exclude each other"),
         ("ifconfig --format jsonl", 2, "add --follow"),
         ("ifconfig --duration 1s", 2, "add --follow"),
+        ("netstat -n", 2, "add one of these"),
         ("arp --explain --follow", 2, "--explain is text"),
     ] {
         let (code, out, talk) = run(&line.split(' ').collect::<Vec<_>>());

@@ -304,6 +304,8 @@ Examples:
   netbreath ip neigh --follow        each change of a neighbour
   netbreath ip monitor               each change of any of them
   netbreath ip -j monitor --output changes.jsonl
+With -j, changes are events, one a line, each with what the thing is now and what it
+was; what is there at the start comes first, as `present`.
 
 Exit codes:
   0    done

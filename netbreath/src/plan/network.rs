@@ -128,6 +128,11 @@ pub enum Error {
     EventsOfAnswer,
     #[error("--explain is text: leave --format, -j or --follow out")]
     ExplainText,
+    #[error(
+        "netstat shows routes (-r), interfaces (-i), counters (-s) and groups (-g) so far, and no \
+         sockets yet: add one of these"
+    )]
+    NoSockets,
     #[error("--output, --count, --duration and --ready-file are for changes: add --follow")]
     NoFollow,
     #[error(transparent)]
@@ -405,8 +410,10 @@ pub fn netstat(args: &NetstatArgs) -> Result<Plan, Error> {
         (Subject::Interfaces { all: args.all }, Some(changes))
     } else if args.statistics {
         (Subject::Statistics { tcp: args.tcp, udp: args.udp }, None)
-    } else {
+    } else if args.groups {
         (Subject::Groups, None)
+    } else {
+        return Err(Error::NoSockets);
     };
     let question = Question {
         subject,
