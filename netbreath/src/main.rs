@@ -13,6 +13,7 @@ use netbreath::cli::network::normalized;
 use netbreath::cli::{Cli, Command, DoctorArgs, FormatName, ServicesArgs, TraceArgs};
 use netbreath::doctor::Health;
 use netbreath::host::Host;
+use netbreath::output::Output;
 use netbreath::plan::network::Plan;
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
 use netbreath::source::merge::Merged;
@@ -201,13 +202,13 @@ fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Standard output without the standard library's buffer, or the file asked for.
-fn open_output(to: Option<&Path>) -> anyhow::Result<File> {
+fn open_output(to: Option<&Path>) -> anyhow::Result<Output> {
     match to {
         None => {
             let stdout = io::stdout().as_fd().try_clone_to_owned();
-            Ok(stdout.context("cannot use standard output")?.into())
+            Ok(Output::shared(stdout.context("cannot use standard output")?.into()))
         }
-        Some(path) => File::create(path).with_context(|| {
+        Some(path) => Output::create(path).with_context(|| {
             format!(
                 "cannot write to {}: choose a file in a directory that exists and that you may \
                  write to",
@@ -233,7 +234,7 @@ struct Session<'a> {
 async fn follow<S: Source>(
     session: &Session<'_>,
     mut source: S,
-    out: File,
+    out: Output,
 ) -> Result<Outcome, Failure> {
     let signals = OwnSignals::catch()?;
     let held = if session.command.is_empty() {

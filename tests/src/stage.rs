@@ -362,6 +362,15 @@ impl Stage {
         Ok(())
     }
 
+    /// As `expect`, for a socket that never came to have a local end.
+    pub fn expect_unbound(&mut self, entry: &Entry, path: &str) -> Result<()> {
+        self.expect(entry, path)?;
+        if let Some(life) = self.lives.last_mut() {
+            life.any_address = true;
+        }
+        Ok(())
+    }
+
     /// Expects not a word about a socket: a filter leaves it out.
     pub fn expect_silence(&mut self, entry: &Entry) -> Result<()> {
         self.expect(entry, "")
@@ -387,6 +396,11 @@ impl Stage {
         // Of a listener that is older than the tracer, any holder may be the owner.
         let how = if listener.after < self.started { "snapshot" } else { "listen" };
         Ok(Claim { how: "inherited", ..self.claim(how, listener) })
+    }
+
+    /// What is expected so far.
+    pub fn lives(&self) -> &[Life] {
+        &self.lives
     }
 
     /// Waits for the last packets, ends the tracer and judges.

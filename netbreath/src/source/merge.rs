@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::Source;
+use super::{Cost, Source};
 use crate::event::{Body, Event};
 
 /// How long events of the second source wait for earlier ones of the first, which
@@ -100,6 +100,12 @@ impl<A: Source, B: Source> Source for Merged<A, B> {
 
     fn lost(&self) -> u64 {
         self.first.lost() + self.second.lost()
+    }
+
+    fn costs(&self) -> Vec<Cost> {
+        let mut costs = self.first.costs();
+        costs.extend(self.second.costs());
+        costs
     }
 }
 

@@ -3,6 +3,7 @@
 //! It reports; it judges nothing, and so fails only if it could not measure.
 
 mod churn;
+mod hooks;
 mod network;
 mod output;
 mod process_clock;
@@ -27,6 +28,8 @@ enum Subject {
     Trace(trace::Args),
     /// Measure questions about many interfaces and routes, beside ip, ifconfig and route
     Network(network::Args),
+    /// Measure each kernel program on the same load
+    Hooks(hooks::Args),
     /// The load: connections in a network namespace of its own
     #[command(hide = true)]
     Churn(churn::Args),
@@ -36,6 +39,7 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
     match &args.subject {
         Subject::Trace(args) => trace::start(workspace, args),
         Subject::Network(args) => network::start(workspace, args),
+        Subject::Hooks(args) => hooks::start(workspace, args),
         Subject::Churn(args) => churn::start(args),
     }
 }

@@ -32,6 +32,8 @@ pub struct Rung {
     pub lost: &'static str,
     /// What it costs those who are not traced; empty if nothing to speak of.
     pub cost: &'static str,
+    /// It reads structures of the kernel, so the kernel must describe its types.
+    pub needs_types: bool,
 }
 
 /// An attach point.
@@ -71,7 +73,7 @@ impl Attach {
 
 impl Rung {
     const fn new(program: &'static str, attach: Attach) -> Rung {
-        Rung { program, second: None, attach, lost: "", cost: "" }
+        Rung { program, second: None, attach, lost: "", cost: "", needs_types: true }
     }
 
     const fn losing(self, lost: &'static str) -> Rung {
@@ -84,6 +86,10 @@ impl Rung {
 
     const fn backed_by(self, second: &'static str) -> Rung {
         Rung { second: Some(second), ..self }
+    }
+
+    const fn without_types(self) -> Rung {
+        Rung { needs_types: false, ..self }
     }
 
     /// Its programs, in the order in which they are attached.
@@ -220,6 +226,18 @@ pub const LADDERS: &[Ladder] = &[
         ],
     },
     Ladder {
+        hook: Hook::ConnectReturn,
+        purpose: "which calls of connect() fail before they send anything, such as for want of a \
+            route",
+        events: emit::CONNECT_FAILED,
+        needed: false,
+        rungs: &[Rung::new(
+            "nb_connret_sys",
+            Tracepoint(&[("syscalls", "sys_enter_connect"), ("syscalls", "sys_exit_connect")]),
+        )
+        .costing("every system call on this machine takes some 20 ns longer")],
+    },
+    Ladder {
         hook: Hook::Send,
         purpose: "which process writes to a connection: without it, one that was passed to \
             another process or inherited seems to be its opener's",
@@ -315,6 +333,13 @@ pub const LADDERS: &[Ladder] = &[
                 "the changes from CLOSE to LISTEN and from LISTEN to SYN_RECV; who owns a \
                  connection that came in, before it is accepted",
             ),
+            Rung::new("nb_state_bare", Tracepoint(&[("sock", "inet_sock_set_state")]))
+                .losing(
+                    "who owns a connection that came in, or was passed on; the local port of \
+                     SYN_SENT; programs, network namespaces and control groups; how connections \
+                     ended",
+                )
+                .without_types(),
         ],
     },
 ];
