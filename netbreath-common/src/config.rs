@@ -85,7 +85,7 @@ pub mod start {
     pub const MONOTONIC: u32 = 1;
     /// Ticks a second, which the reader finds out; 0 until then.
     pub const HZ: u32 = 2;
-    /// Requests that waited at listeners: some may be older than the hooks.
-    pub const REQUESTS: u32 = 3;
-    pub const COUNT: u32 = 4;
+    pub const COUNT: u32 = 3;
+    /// Network namespaces with old requests that are remembered.
+    pub const NAMESPACES: u32 = 1024;
 }

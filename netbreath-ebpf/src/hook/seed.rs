@@ -53,7 +53,9 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
     let at = emit::now();
     if state == TcpState::Listen as u8 {
         let listener = Untyped::new(sk.ptr());
-        start::add_requests(listener.load(config::LISTENER_REQUESTS()).unwrap_or(0));
+        if listener.read::<u32>(config::LISTENER_REQUESTS()) != 0 {
+            start::note_requests(sock::netns(sk));
+        }
     }
     let slot = match slot::find(sk) {
         // The file was full when this socket came; the kernel shows it again.

@@ -10,6 +10,8 @@
 //! Events go in and come out in the order of their time. The stage calls no clock and no
 //! operating system: [`Look`] does.
 
+use std::collections::HashSet;
+
 use netbreath_common::tcp::TcpState;
 
 use crate::event::{Body, Event, HalfOpen, Proto, Seed, Socket, SocketId, State, Via};
@@ -116,7 +118,7 @@ pub struct Rules {
     pub complete: bool,
     /// From then on, in nanoseconds since boot, every hook was attached.
     pub start: u64,
-    /// Requests are told, and none was older than the hooks.
+    /// Requests are told.
     pub requests_told: bool,
     /// Packets to mini-sockets are told.
     pub minis_told: bool,
@@ -132,6 +134,8 @@ pub struct Rules {
 #[derive(Debug)]
 pub struct Life {
     rules: Rules,
+    /// Network namespaces with requests that may be older than the hooks.
+    old_requests: HashSet<u32>,
     sockets: Sockets,
     /// Sockets that found no room, told in a gap up to `told`.
     evicted: u64,
@@ -147,6 +151,7 @@ impl Life {
     pub fn new(rules: Rules) -> Life {
         Life {
             rules,
+            old_requests: HashSet::new(),
             sockets: Sockets::new(rules.max_sockets),
             evicted: 0,
             told: 0,
@@ -157,9 +162,10 @@ impl Life {
         }
     }
 
-    /// No request is older than the hooks, or none is any more.
-    pub const fn set_requests_told(&mut self, told: bool) {
+    /// Requests are told, and none is older than the hooks but in these network namespaces.
+    pub fn set_requests_told(&mut self, told: bool, old: HashSet<u32>) {
         self.rules.requests_told = told;
+        self.old_requests = old;
     }
 
     /// The kernel's timers, as soon as they are known.
@@ -256,7 +262,8 @@ impl Life {
 
     /// A connection is made for which the kernel kept no request.
     fn cookie(&mut self, at: u64, slot: u32, socket: &Socket, out: &mut Vec<Event>) {
-        if !self.rules.requests_told || socket.proto != Proto::Tcp {
+        let old = socket.netns.is_none_or(|netns| self.old_requests.contains(&netns));
+        if !self.rules.requests_told || old || socket.proto != Proto::Tcp {
             return;
         }
         let socket = Socket { peer: self.sockets[slot].peer(), ..socket.clone() };

@@ -1,6 +1,6 @@
 //! Events from kernel programs.
 
-use std::collections::HashMap as Table;
+use std::collections::{HashMap as Table, HashSet};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -448,15 +448,17 @@ impl Ebpf {
         self.evicted = self.life.evicted();
     }
 
-    /// Whether each connection without a request came by a SYN cookie: not as long as there
-    /// may be requests that are older than the hooks.
+    /// Whether each connection without a request came by a SYN cookie: not where there may be
+    /// requests that are older than the hooks.
     fn requests(&mut self) -> Result<(), Error> {
         let rung = |hook| self.reached.iter().any(|r| r.ladder.hook == hook && r.rung.is_some());
         let hooked = self.half_opens_whole && rung(Hook::HalfOpen) && rung(Hook::Seed);
-        let map = load::named(&mut self.object, "START")?;
-        let start: Array<_, u64> = Array::try_from(map).map_err(failed("START"))?;
-        let old = start.get(&start::REQUESTS, 0).map_err(failed("START"))?;
-        self.life.set_requests_told(hooked && old == 0);
+        let map = load::named(&mut self.object, "OLD_REQUESTS")?;
+        let old: HashMap<_, u32, u8> = HashMap::try_from(map).map_err(failed("OLD_REQUESTS"))?;
+        let old: HashSet<u32> =
+            old.keys().collect::<Result<_, _>>().map_err(failed("OLD_REQUESTS"))?;
+        let whole = old.len() < start::NAMESPACES as usize;
+        self.life.set_requests_told(hooked && whole, old);
         Ok(())
     }
 
