@@ -9,9 +9,11 @@ use std::sync::Arc;
 use netbreath_common::tcp::TcpState;
 
 use crate::container;
+use crate::event::network::{Address, Change, Changed, Link, Neighbour, Route};
 
 mod errno;
 mod json;
+pub mod network;
 mod wire;
 pub use errno::Errno;
 pub use json::write as write_json;
@@ -58,6 +60,14 @@ pub enum Body {
     Fork(Process),
     /// A process ended, with all its threads; its sockets are closed after this.
     Exit(Process),
+    /// An interface came, went, or is not what it was.
+    Link(Box<Changed<Link>>),
+    /// An interface got an address, or lost one.
+    Address(Box<Changed<Address>>),
+    /// A routing table changed.
+    Route(Box<Changed<Route>>),
+    /// A neighbour answers, or no longer does.
+    Neighbour(Box<Changed<Neighbour>>),
     /// Boot time zero is this wall-clock time, in nanoseconds since the epoch.
     Clock { boot: i64 },
     /// Something could not be seen, or was lost.
@@ -81,6 +91,10 @@ impl Body {
             Body::Exec(_) => "exec",
             Body::Fork(_) => "fork",
             Body::Exit(_) => "exit",
+            Body::Link(_) => "link",
+            Body::Address(_) => "address",
+            Body::Route(_) => "route",
+            Body::Neighbour(_) => "neighbour",
             Body::Clock { .. } => "clock",
             Body::Gap(_) => "gap",
         }
@@ -99,9 +113,15 @@ impl Body {
             | Body::Reset(Reset { socket, .. })
             | Body::Drop(Drop { socket, .. }) => Some(socket),
             Body::Closed(closed) => Some(&closed.socket),
-            Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => {
-                None
-            }
+            Body::Exec(_)
+            | Body::Fork(_)
+            | Body::Exit(_)
+            | Body::Link(_)
+            | Body::Address(_)
+            | Body::Route(_)
+            | Body::Neighbour(_)
+            | Body::Clock { .. }
+            | Body::Gap(_) => None,
         }
     }
 
@@ -118,9 +138,15 @@ impl Body {
             | Body::Reset(Reset { socket, .. })
             | Body::Drop(Drop { socket, .. }) => Some(socket),
             Body::Closed(closed) => Some(&mut closed.socket),
-            Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => {
-                None
-            }
+            Body::Exec(_)
+            | Body::Fork(_)
+            | Body::Exit(_)
+            | Body::Link(_)
+            | Body::Address(_)
+            | Body::Route(_)
+            | Body::Neighbour(_)
+            | Body::Clock { .. }
+            | Body::Gap(_) => None,
         }
     }
 
@@ -138,8 +164,23 @@ impl Body {
             | Body::Retransmit(_)
             | Body::Reset(_)
             | Body::Drop(_)
+            | Body::Link(_)
+            | Body::Address(_)
+            | Body::Route(_)
+            | Body::Neighbour(_)
             | Body::Clock { .. }
             | Body::Gap(_) => None,
+        }
+    }
+
+    /// What happened to the part of the network configuration that the event is about.
+    pub const fn change(&self) -> Option<Change> {
+        match self {
+            Body::Link(changed) => Some(changed.change),
+            Body::Address(changed) => Some(changed.change),
+            Body::Route(changed) => Some(changed.change),
+            Body::Neighbour(changed) => Some(changed.change),
+            _ => None,
         }
     }
 }

@@ -43,9 +43,10 @@ pub struct Filter {
 
 impl Filter {
     /// Whether events of this kind are asked for: those of sockets are unless others
-    /// are named, those of processes only by name.
+    /// are named, those of processes and of the network's configuration only by name.
     pub fn wants(&self, kind: EventKind) -> bool {
-        self.events.contains(&kind) || self.events.is_empty() && !kind.is_of_process()
+        self.events.contains(&kind)
+            || self.events.is_empty() && !kind.is_of_process() && !kind.is_of_network()
     }
 }
 
@@ -98,6 +99,14 @@ pub enum EventKind {
     Fork,
     /// Processes that end; only if named here.
     Exit,
+    /// Interfaces that come, go or change; only if named here.
+    Link,
+    /// Addresses of interfaces that come or go; only if named here.
+    Address,
+    /// Routes that come, go or change; only if named here.
+    Route,
+    /// Neighbours that answer or no longer do; only if named here.
+    Neighbour,
 }
 
 impl EventKind {
@@ -117,7 +126,19 @@ impl EventKind {
             EventKind::Exec => "exec",
             EventKind::Fork => "fork",
             EventKind::Exit => "exit",
+            EventKind::Link => "link",
+            EventKind::Address => "address",
+            EventKind::Route => "route",
+            EventKind::Neighbour => "neighbour",
         }
+    }
+
+    /// Whether such an event is about the network's configuration.
+    pub const fn is_of_network(&self) -> bool {
+        matches!(
+            self,
+            EventKind::Link | EventKind::Address | EventKind::Route | EventKind::Neighbour
+        )
     }
 
     /// Whether such an event is about a process and no socket.

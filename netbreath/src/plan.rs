@@ -1,6 +1,9 @@
 //! From what was typed to what it means. Nothing is started or opened here, and
 //! what only the operating system knows is asked through [`Host`].
 
+mod ip;
+pub mod network;
+
 use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
@@ -19,7 +22,7 @@ use crate::format::text::Style;
 use crate::host::{Host, Process};
 use crate::source::Ask;
 use crate::view::Column;
-use crate::view::trace::{COLUMNS, LEAST_NEEDED, USUAL, column_named};
+use crate::view::trace::{COLUMNS, KEYS, LEAST_NEEDED, USUAL, column_named};
 
 /// A trace that makes sense.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub struct Trace {
 pub struct Output {
     pub format: FormatName,
     pub columns: Vec<&'static Column<Event>>,
+    /// The keys of a row in JSON, in order.
+    pub keys: &'static [&'static str],
     /// Keys of columns to leave out, in this order, where room is short.
     pub spare: Vec<&'static str>,
     /// Columns of the terminal; none for a file or a pipe.
@@ -54,6 +59,8 @@ pub struct Output {
     pub seeds: bool,
     /// Processes that begin, become other programs and end are rows too.
     pub processes: bool,
+    /// The events are about sockets, so that the summary counts those.
+    pub sockets: bool,
 }
 
 /// Why a trace makes no sense.
@@ -517,6 +524,7 @@ fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
     Ok(Output {
         format,
         columns,
+        keys: &KEYS,
         spare,
         // Terminals that do not tell their width are taken for the classic one.
         width: on_terminal.then(|| match terminal.width {
@@ -536,6 +544,7 @@ fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
         names: !args.numeric,
         seeds: args.event.contains(&EventKind::Seed),
         processes: args.event.iter().any(EventKind::is_of_process),
+        sockets: true,
     })
 }
 

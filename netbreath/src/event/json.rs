@@ -5,8 +5,11 @@
 use std::io::Write;
 use std::net::IpAddr;
 
+use serde::Serialize;
+
 use netbreath_common::tcp::TcpState;
 
+use super::network::Changed;
 use super::{
     Body, Cause, Cgroup, Closed, Closer, Comm, Endpoint, Errno, Event, Gap, Owner, Process, Socket,
 };
@@ -79,6 +82,10 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
             out.extend_from_slice(b",\"reason\":");
             text(drop.reason.as_deref(), out);
         }
+        Body::Link(changed) => put_changed("link", changed, out),
+        Body::Address(changed) => put_changed("address", changed, out),
+        Body::Route(changed) => put_changed("route", changed, out),
+        Body::Neighbour(changed) => put_changed("neighbour", changed, out),
         Body::Clock { boot } => field(",\"boot\":", Some(*boot), out),
         Body::Gap(gap) => put_gap(gap, out),
     }
@@ -86,6 +93,20 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
         holder(socket, out);
     }
     out.push(b'}');
+}
+
+/// What changed, under the name of its kind. There are few of these, so that the
+/// library may write them.
+fn put_changed<T: Serialize>(kind: &str, changed: &Changed<T>, out: &mut Vec<u8>) {
+    word(",\"change\":", changed.change.name(), out);
+    for (key, value) in [(kind, Some(&changed.now)), ("was", changed.was.as_ref())] {
+        let Some(value) = value else { continue };
+        word(",", key, out);
+        out.push(b':');
+        // Serializing our own plain data into memory cannot fail.
+        let _infallible = serde_json::to_writer(&mut *out, value);
+    }
+    field(",\"netns\":", changed.netns, out);
 }
 
 /// Which socket, and between whom.

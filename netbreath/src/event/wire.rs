@@ -8,8 +8,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use netbreath_common::tcp::TcpState;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use super::network::{Address, Change, Changed, Link, Neighbour, Route};
 use super::{
     Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Drop, Endpoint, Errno, Event,
     Family, Flow, Gap, HalfOpen, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed,
@@ -81,6 +83,13 @@ pub struct Line {
     bytes: Option<u32>,
     received: Option<bool>,
     reason: Option<Arc<str>>,
+    change: Option<Change>,
+    link: Option<Box<Link>>,
+    address: Option<Box<Address>>,
+    route: Option<Box<Route>>,
+    neighbour: Option<Box<Neighbour>>,
+    /// What it was before, of the kind that the event is about.
+    was: Option<serde_json::Value>,
     hook: Option<String>,
     what: Option<String>,
     why: Option<String>,
@@ -95,6 +104,8 @@ pub enum WireError {
     MissingKey { event: &'static str, key: &'static str },
     #[error("\"family\" is {0}, not 4 or 6")]
     Family(u8),
+    #[error("\"was\" is no {event}: {source}")]
+    Was { event: &'static str, source: serde_json::Error },
 }
 
 impl Line {
@@ -115,6 +126,17 @@ impl Line {
                 hook: self.hook,
                 count: self.count.unwrap_or(0),
             }),
+            Named::Link | Named::Address | Named::Route | Named::Neighbour => {
+                let change = self.change.ok_or(need("change"))?;
+                let (was, netns) = (self.was, self.netns.flatten());
+                let kind = Kind { event, change, was, netns };
+                match self.event {
+                    Named::Link => Body::Link(kind.of(self.link)?),
+                    Named::Address => Body::Address(kind.of(self.address)?),
+                    Named::Route => Body::Route(kind.of(self.route)?),
+                    _ => Body::Neighbour(kind.of(self.neighbour)?),
+                }
+            }
             Named::Exec | Named::Fork | Named::Exit => {
                 let process = Process {
                     pid: self.pid.ok_or(need("pid"))?,
@@ -262,6 +284,24 @@ impl Line {
     }
 }
 
+/// What an event about the network configuration has beside the thing itself.
+struct Kind {
+    event: &'static str,
+    change: Change,
+    was: Option<serde_json::Value>,
+    netns: Option<u32>,
+}
+
+impl Kind {
+    fn of<T: DeserializeOwned>(self, now: Option<Box<T>>) -> Result<Box<Changed<T>>, WireError> {
+        let Kind { event, change, was, netns } = self;
+        let now = *now.ok_or(WireError::MissingKey { event, key: event })?;
+        let was = was.map(serde_json::from_value).transpose();
+        let was = was.map_err(|source| WireError::Was { event, source })?;
+        Ok(Box::new(Changed { change, now, was, netns }))
+    }
+}
+
 /// Tells a key that is null from one that is absent.
 fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
@@ -288,6 +328,10 @@ enum Named {
     Exec,
     Fork,
     Exit,
+    Link,
+    Address,
+    Route,
+    Neighbour,
     Clock,
     Gap,
 }
@@ -308,6 +352,10 @@ impl Named {
             Named::Exec => "exec",
             Named::Fork => "fork",
             Named::Exit => "exit",
+            Named::Link => "link",
+            Named::Address => "address",
+            Named::Route => "route",
+            Named::Neighbour => "neighbour",
             Named::Clock => "clock",
             Named::Gap => "gap",
         }
@@ -403,7 +451,7 @@ macro_rules! as_name {
     )*};
 }
 
-as_name!(Via, How, Proto, StateName, Cause, Segment);
+as_name!(Change, Via, How, Proto, StateName, Cause, Segment);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct StateName(TcpState);
@@ -553,6 +601,111 @@ mod tests {
         {
             assert_eq!(read(&json(&event)), event);
         }
+    }
+
+    #[test]
+    fn changes_of_the_network_survive_the_way_there_and_back() {
+        use crate::event::network::*;
+        let link = Link {
+            ifindex: 3,
+            ifname: "v0".into(),
+            flags: LinkFlags(0x8001_1043),
+            mtu: 1500,
+            qdisc: Some("noqueue".into()),
+            operstate: Operstate(6),
+            txqlen: 1000,
+            hardware: 1,
+            address: Some(LinkAddress(vec![2, 0, 0, 0, 0, 255])),
+            master: Some(LinkRef { ifindex: 2, ifname: Some("br0".into()) }),
+            kind: Some("veth".into()),
+            ..Link::default()
+        };
+        let address = Address {
+            ifindex: 3,
+            ifname: "v0".into(),
+            local: "2001:db8::1".parse().unwrap(),
+            peer: None,
+            prefixlen: 64,
+            broadcast: None,
+            anycast: None,
+            scope: Scope(17),
+            flags: AddressFlags(0x8c1),
+            label: None,
+            metric: Some(7),
+            proto: Some(3),
+            valid: Some(Lifetime::FOREVER),
+            preferred: Some(Lifetime(0)),
+        };
+        let hop = Nexthop {
+            gateway: Some("10.0.0.3".parse().unwrap()),
+            ifindex: 3,
+            dev: Some("v0".into()),
+            weight: 3,
+            flags: RouteFlags(0x11),
+        };
+        let route = Route {
+            family: Family::V4,
+            kind: RouteKind::UNICAST,
+            dst: "0.0.0.0".parse().unwrap(),
+            dst_len: 0,
+            src: None,
+            src_len: 0,
+            tos: 16,
+            nhid: None,
+            gateway: Some("2001:db8::2".parse().unwrap()),
+            ifindex: Some(3),
+            dev: Some("v0".into()),
+            table: Table(1000),
+            protocol: 3,
+            scope: Scope::LINK,
+            prefsrc: None,
+            metric: Some(100),
+            flags: RouteFlags(0),
+            metrics: vec![
+                Metric { number: 2, value: MetricValue::Number(1400), locked: true },
+                Metric { number: 16, value: MetricValue::Name("reno".into()), locked: false },
+            ],
+            pref: Some(1),
+            nexthops: vec![hop],
+            expires: None,
+            error: Some(-113),
+        };
+        let neighbour = Neighbour {
+            dst: "10.0.0.2".parse().unwrap(),
+            ifindex: 3,
+            ifname: "v0".into(),
+            lladdr: None,
+            state: NeighbourState(0x20),
+            flags: NeighbourFlags(0x1_0080),
+            proto: None,
+            ages: None,
+            probes: None,
+        };
+        fn with<T: Clone>(now: T) -> Box<Changed<T>> {
+            let was = Some(now.clone());
+            Box::new(Changed { change: Change::Changed, now, was, netns: Some(7) })
+        }
+        let added = Changed { change: Change::Added, now: link.clone(), was: None, netns: None };
+        for body in [
+            Body::Link(with(link)),
+            Body::Link(Box::new(added)),
+            Body::Address(with(address)),
+            Body::Route(with(route)),
+            Body::Neighbour(with(neighbour)),
+        ] {
+            let event = Event { at: 1_000, via: Via::Poll, body };
+            assert_eq!(read(&json(&event)), event, "{}", json(&event));
+        }
+    }
+
+    #[test]
+    fn what_was_has_to_be_of_the_kind() {
+        let line = r#"{"at":1,"event":"neighbour","via":"kernel","change":"added","neighbour":{"dst":"10.0.0.2","ifindex":3,"ifname":"v0","state":["FAILED"],"flags":[]},"was":{"dst":1}}"#;
+        let error = serde_json::from_str::<Line>(line).unwrap().event(0).unwrap_err();
+        assert!(error.to_string().starts_with("\"was\" is no neighbour: "), "{error}");
+        let line = line.replace(r#""neighbour":{"#, r#""other":{"#);
+        let error = serde_json::from_str::<Line>(&line).unwrap().event(0).unwrap_err();
+        assert!(error.to_string().ends_with("needs the key \"neighbour\""), "{error}");
     }
 
     #[test]

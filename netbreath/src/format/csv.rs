@@ -5,6 +5,7 @@
 use super::text::put_gap;
 use super::{Format, put, put_name};
 use crate::event::{Event, Gap};
+use crate::view::change;
 use crate::view::{Cell, Column, Field};
 
 /// Writes rows as comma-separated values.
@@ -102,6 +103,8 @@ fn put_value(out: &mut Vec<u8>, cell: Cell<'_>, boot: i64) {
         Cell::Word(word) => out.extend_from_slice(word.as_bytes()),
         Cell::Name(name) => put_name(out, name, true),
         Cell::Endpoint(endpoint) => put(out, format_args!("{endpoint}")),
+        Cell::Change(body) => put_name(out, change::words(body).as_bytes(), true),
+        Cell::ChangeOf(body) => put_name(out, change::sentence(body).as_bytes(), true),
         Cell::State(state) => out.extend_from_slice(state.name().as_bytes()),
         // These say for people what fields say for programs.
         Cell::Process { pid, .. } | Cell::From { pid, .. } => put(out, format_args!("{pid}")),

@@ -28,7 +28,7 @@ pub trait Format<R> {
 }
 
 /// Appends formatted text. Writing to a buffer in memory cannot fail.
-fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+pub(crate) fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _infallible = out.write_fmt(text);
 }
 
@@ -36,7 +36,7 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 /// line: `\n`, `\r`, `\t` and `\\` as such, other control and direction characters
 /// and what is no UTF-8 as `\xNN`, byte by byte. So is all beyond ASCII unless
 /// `unicode` can be shown: a terminal of another encoding may take it for controls.
-fn put_name(out: &mut Vec<u8>, name: &[u8], unicode: bool) {
+pub(crate) fn put_name(out: &mut Vec<u8>, name: &[u8], unicode: bool) {
     for chunk in name.utf8_chunks() {
         for c in chunk.valid().chars() {
             let mut bytes = [0; 4];

@@ -9,6 +9,7 @@ use super::{Format, put, put_name};
 use crate::cli::Timestamps;
 use crate::event::{Cause, Endpoint, Errno, Event, Gap, Segment};
 use crate::name::Names;
+use crate::view::change;
 use crate::view::{Align, Cell, Column, Said};
 
 /// How text is to look.
@@ -202,6 +203,8 @@ fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {
             put(out, format_args!("[{pid}]"));
         }
         Cell::Endpoint(endpoint) => put(out, format_args!("{endpoint}")),
+        Cell::Change(body) => put_name(out, change::words(body).as_bytes(), unicode),
+        Cell::ChangeOf(body) => put_name(out, change::sentence(body).as_bytes(), unicode),
         Cell::State(state) => out.extend_from_slice(state.name().as_bytes()),
         Cell::Transition { old, new } => {
             let arrow = if unicode { "→" } else { "->" };

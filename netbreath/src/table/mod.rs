@@ -5,6 +5,9 @@ use std::collections::HashMap;
 
 use netbreath_common::tcp::TcpState;
 
+mod network;
+pub use network::Network;
+
 use crate::event::{Body, Event, Flow, HalfOpen, Owner, Seed, Socket, SocketId, State};
 
 /// What the events so far amount to.
@@ -12,6 +15,7 @@ use crate::event::{Body, Event, Flow, HalfOpen, Owner, Seed, Socket, SocketId, S
 pub struct Tables {
     sockets: HashMap<SocketId, Row>,
     max_sockets: usize,
+    network: Network,
     counts: Counts,
 }
 
@@ -36,6 +40,8 @@ pub struct Counts {
     pub details: u64,
     /// Processes that began, became another program or ended.
     pub processes: u64,
+    /// Changes of interfaces, addresses, routes and neighbours.
+    pub network: u64,
     pub gaps: u64,
     /// Events that gaps say are missing.
     pub missing: u64,
@@ -53,7 +59,12 @@ impl Counts {
 impl Tables {
     /// Tables for at most `max_sockets` sockets.
     pub fn new(max_sockets: usize) -> Tables {
-        Tables { sockets: HashMap::new(), max_sockets, counts: Counts::default() }
+        Tables {
+            sockets: HashMap::new(),
+            max_sockets,
+            network: Network::new(max_sockets),
+            counts: Counts::default(),
+        }
     }
 
     pub fn apply(&mut self, event: &Event) {
@@ -100,8 +111,29 @@ impl Tables {
             | Body::Reset(_)
             | Body::Drop(_) => self.counts.details += 1,
             Body::Exec(_) | Body::Fork(_) | Body::Exit(_) => self.counts.processes += 1,
+            Body::Link(changed) => {
+                self.counts.network += changed.change.counts();
+                self.network.link(changed);
+            }
+            Body::Address(changed) => {
+                self.counts.network += changed.change.counts();
+                self.network.address(changed);
+            }
+            Body::Route(changed) => {
+                self.counts.network += changed.change.counts();
+                self.network.route(changed);
+            }
+            Body::Neighbour(changed) => {
+                self.counts.network += changed.change.counts();
+                self.network.neighbour(changed);
+            }
             Body::Clock { .. } => {}
         }
+    }
+
+    /// Interfaces, addresses, routes and neighbours.
+    pub const fn network(&self) -> &Network {
+        &self.network
     }
 
     /// Notes what `socket` is now.

@@ -359,6 +359,9 @@ fn transition(event: &Event) -> Cell<'_> {
         }
         Body::Drop(drop) => Cell::Said(Said::Dropped { reason: drop.reason.as_deref() }),
         Body::Exec(_) => (OWN_EXE.read)(event),
+        Body::Link(_) | Body::Address(_) | Body::Route(_) | Body::Neighbour(_) => {
+            Cell::ChangeOf(&event.body)
+        }
         Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => Cell::Absent,
     }
 }

@@ -16,6 +16,7 @@ use netbreath_common::record::{self, Program as ProgramRecord, Seed};
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
+use super::clock::{awake_time, boot, boot_time};
 use super::{Ask, Cost, Source, gap};
 use crate::event::{Body, Event, Gap, Via};
 use crate::filter::EventKind;
@@ -471,7 +472,7 @@ impl Ebpf {
             return Ok(None);
         }
         // The time since boot goes on while the machine sleeps.
-        let asleep = boot_time().saturating_sub(clock(libc::CLOCK_MONOTONIC) as u64);
+        let asleep = boot_time().saturating_sub(awake_time());
         let wheel = Wheel::new(jiffies, monotonic, monotonic + asleep);
         let hz = wheel.map_or(0, |wheel| wheel.hz());
         start.set(start::HZ, hz, 0).map_err(failed("START"))?;
@@ -561,23 +562,6 @@ async fn after(time: Option<Duration>) {
 
 fn here(gap: Gap) -> Event {
     Event { at: boot_time(), via: Via::Kernel, body: Body::Gap(gap) }
-}
-
-/// Nanoseconds since boot.
-fn boot_time() -> u64 {
-    clock(libc::CLOCK_BOOTTIME) as u64
-}
-
-/// Wall-clock time of boot, nanoseconds since the epoch.
-fn boot() -> i64 {
-    clock(libc::CLOCK_REALTIME) - clock(libc::CLOCK_BOOTTIME)
-}
-
-fn clock(id: libc::clockid_t) -> i64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes one timespec; cannot fail for these clocks.
-    unsafe { libc::clock_gettime(id, &raw mut time) };
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 /// What the kernel tells of a program.

@@ -1,32 +1,13 @@
-//! What was typed. The doc comments are the help; what it all means is decided in
-//! `plan`.
+//! `netbreath trace`.
 
 use std::ffi::OsString;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
+use super::{ColorChoice, FormatName};
 use crate::filter::EventKind;
-
-/// Who is talking, and what is TCP doing? Live, from the kernel, with the process
-/// that owns each connection.
-#[derive(Debug, Parser)]
-#[command(name = "netbreath", version, arg_required_else_help = true, after_help = FIRST)]
-pub struct Cli {
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-const FIRST: &str = "\
-Start here, and open a web page with curl in another terminal:
-  sudo netbreath trace";
-
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    Trace(Box<TraceArgs>),
-    Doctor(DoctorArgs),
-}
 
 /// Show each change in the life of each TCP connection, and whose it is
 ///
@@ -257,27 +238,6 @@ With a COMMAND: its own code, 128 + N if signal N killed it, 127 if it was not
 found, 126 if it could not be started, 125 if netbreath failed after that (with
 --strict, also a loss); 2 and 77 as above before it was started.";
 
-/// Show what this machine can give netbreath, what it cannot, and how to mend it
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    /// Load every program on every rung, for the tests.
-    #[arg(long, hide = true)]
-    pub load_all: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum FormatName {
-    /// Lines for people
-    #[default]
-    Text,
-    /// One array of rows
-    Json,
-    /// One event a line
-    Jsonl,
-    /// A header and rows
-    Csv,
-}
-
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Timestamps {
     /// The day's clock
@@ -289,12 +249,4 @@ pub enum Timestamps {
     Relative,
     /// Seconds since the line before
     Delta,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ColorChoice {
-    #[default]
-    Auto,
-    Always,
-    Never,
 }
