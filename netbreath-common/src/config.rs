@@ -69,4 +69,12 @@ pub mod emit {
     /// Exec, fork and exit: names of owners are made from them.
     pub const PROCESS: u32 = 1 << 3;
     pub const OWNER: u32 = 1 << 4;
+    pub const UDP: u32 = 1 << 24;
+    pub const DNS: u32 = 1 << 25;
+    pub const UNIX: u32 = 1 << 26;
+
+    /// Any that needs what is remembered of UDP sockets.
+    pub const DATAGRAM: u32 = UDP | DNS;
+    /// Any that is about TCP.
+    pub const TCP: u32 = !(UDP | DNS | UNIX | PROCESS);
 }

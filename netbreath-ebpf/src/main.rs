@@ -15,6 +15,8 @@ mod program;
 mod slot;
 mod sock;
 mod task;
+mod udp;
+mod unix;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {

@@ -2,8 +2,11 @@
 
 mod accept;
 mod connect;
+mod datagram;
 mod destroy;
 mod io;
 mod process;
 mod seed;
 mod sock_state;
+mod udp;
+mod unix;

@@ -10,13 +10,14 @@ use aya_ebpf::helpers::generated::{bpf_seq_write, bpf_sock_from_file};
 use core::ffi::c_void;
 use netbreath_common::config::emit as kinds;
 use netbreath_common::hook::Hook;
-use netbreath_common::record::{Header, How, Kind, Seed};
+use netbreath_common::record::{Header, How, Kind, Seed, Socket, Unix};
 use netbreath_common::tcp::TcpState;
 
 use crate::filter::Verdict;
-use crate::kernel::{Kernel, Typed};
+use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{IGNORED, UNTOLD};
-use crate::{config, emit, filter, slot, sock, task};
+use crate::udp::{self, Handle};
+use crate::{config, emit, filter, slot, sock, task, unix};
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
@@ -33,15 +34,26 @@ fn nb_seed_files(ctx: *mut c_void) -> i32 {
         return 0;
     }
     let socket = Typed::new(socket.cast_const().cast());
-    if let Some(sk) = socket.follow(config::SOCKET_SK()) {
-        seed(Typed::new(meta), Typed::new(task), fd, sk);
+    if let Some(sk) = socket.follow(config::SOCKET_SK())
+        && sk.addr() != 0
+    {
+        let (meta, task) = (Typed::new(meta), Typed::new(task));
+        if config::emits(kinds::TCP) {
+            seed(meta, task, fd, sk);
+        }
+        if config::emits(kinds::DATAGRAM) {
+            seed_udp(meta, task, fd, sk);
+        }
+        if config::emits(kinds::UNIX) {
+            seed_unix(meta, task, fd, sk);
+        }
     }
     0
 }
 
 #[inline(always)]
 fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
-    if sk.addr() == 0 || !sock::is_inet(sk) || !sock::is_tcp(sk) {
+    if !sock::is_inet(sk) || !sock::is_tcp(sk) {
         return;
     }
     let state = sock::state(sk);
@@ -70,6 +82,84 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
             slot
         }
     };
+    if write_seed(meta, &slot.socket, fd, state, at) {
+        slot.flags &= !UNTOLD;
+    }
+}
+
+/// A UDP socket. Its state says whether it is connected.
+#[inline(always)]
+fn seed_udp(meta: Typed, task: Typed, fd: u32, sk: Typed) {
+    if !sock::is_inet(sk) || !sock::is_udp(sk) {
+        return;
+    }
+    let at = emit::now();
+    let handle = Handle::of(sk.ptr());
+    let slot = match handle.find() {
+        // The file was full when this socket came; the kernel shows it again.
+        Some(slot) if slot.flags & udp::UNTOLD != 0 => slot,
+        Some(_) => return,
+        None => {
+            let Some(slot) = handle.open(Hook::Seed) else { return };
+            udp::own(slot, task::owner_of(task, How::Snapshot));
+            let flow = slot.socket.flow;
+            if !config::emits(kinds::UDP)
+                || !config::emits(kinds::SEED)
+                || !udp::keeps(handle, slot, &flow)
+            {
+                return;
+            }
+            slot.flags |= udp::UNTOLD;
+            slot
+        }
+    };
+    if write_seed(meta, &slot.socket, fd, sock::state(sk), at) {
+        slot.flags &= !udp::UNTOLD;
+        udp::told(slot);
+    }
+}
+
+/// A UNIX socket that has a name or another end.
+#[inline(always)]
+fn seed_unix(meta: Typed, task: Typed, fd: u32, sk: Typed) {
+    if !sock::is_unix(sk) {
+        return;
+    }
+    let sk = Untyped::new(sk.ptr());
+    if !unix::is_here(sk) {
+        return;
+    }
+    let inode = unix::inode(sk);
+    let slot = match unix::find(inode) {
+        Some(slot) if slot.flags & unix::UNTOLD != 0 => slot,
+        Some(_) => return,
+        None => {
+            let Some(slot) = unix::open(inode, Hook::Seed) else { return };
+            let owner = task::owner_of(task, How::Snapshot);
+            slot.owner = owner;
+            slot.opener = owner;
+            if sock::state(sk) == TcpState::Listen as u8 {
+                slot.flags |= unix::LISTENS;
+            }
+            unix::meet(sk, inode, slot);
+            if !config::emits(kinds::SEED) || !filter::selects(&owner) {
+                return;
+            }
+            slot.flags |= unix::UNTOLD;
+            slot
+        }
+    };
+    if let Some(record) = unix::seed(sk, inode, slot, fd)
+        && write(meta, record.cast_const().cast(), size_of::<Unix>())
+    {
+        slot.flags &= !unix::UNTOLD;
+        slot.flags |= unix::TOLD;
+    }
+}
+
+/// Writes a record to the iterator's file; whether there was room.
+#[inline(always)]
+fn write_seed(meta: Typed, socket: &Socket, fd: u32, state: u8, at: u64) -> bool {
     let record = Seed {
         header: Header {
             kind: Kind::Seed as u16,
@@ -80,20 +170,18 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
             lost: 0,
             missed: 0,
         },
-        socket: slot.socket,
+        socket: *socket,
         fd,
         state,
         zero: [0; 3],
     };
+    write(meta, (&raw const record).cast(), size_of::<Seed>())
+}
+
+#[inline(always)]
+fn write(meta: Typed, record: *const c_void, len: usize) -> bool {
     // struct bpf_iter_meta begins with the file to write to.
-    let written = meta.follow(0).map(|seq| unsafe {
-        bpf_seq_write(
-            seq.ptr().cast_mut().cast(),
-            (&raw const record).cast_mut().cast(),
-            size_of::<Seed>() as u32,
-        )
-    });
-    if written == Some(0) {
-        slot.flags &= !UNTOLD;
-    }
+    meta.follow(0).is_some_and(|seq| unsafe {
+        bpf_seq_write(seq.ptr().cast_mut().cast(), record.cast_mut(), len as u32) == 0
+    })
 }
