@@ -22,33 +22,47 @@ use crate::{config, emit, filter, slot, sock, task, unix};
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
 fn nb_seed_files(ctx: *mut c_void) -> i32 {
+    if let Some((meta, task, fd, sk)) = socket(ctx) {
+        seed(meta, task, fd, sk);
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task_file")]
+fn nb_seed_udp(ctx: *mut c_void) -> i32 {
+    if let Some((meta, task, fd, sk)) = socket(ctx) {
+        seed_udp(meta, task, fd, sk);
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task_file")]
+fn nb_seed_unix(ctx: *mut c_void) -> i32 {
+    if let Some((meta, task, fd, sk)) = socket(ctx) {
+        seed_unix(meta, task, fd, sk);
+    }
+    0
+}
+
+/// The file that an iterator writes to, the task, its descriptor, and the socket that
+/// this is of, if it is of one.
+#[inline(always)]
+fn socket(ctx: *mut c_void) -> Option<(Typed, Typed, u32, Typed)> {
     let ctx: *const *const c_void = ctx.cast_const().cast();
     // struct bpf_iter__task_file: each member takes eight bytes.
     let (meta, task, fd, file) =
         unsafe { (*ctx, *ctx.add(1), ctx.add(2).cast::<u32>().read_volatile(), *ctx.add(3)) };
     if task.is_null() || file.is_null() {
-        return 0;
+        return None;
     }
     let socket = unsafe { bpf_sock_from_file(file.cast_mut().cast()) };
     if socket.is_null() {
-        return 0;
+        return None;
     }
-    let socket = Typed::new(socket.cast_const().cast());
-    if let Some(sk) = socket.follow(config::SOCKET_SK())
-        && sk.addr() != 0
-    {
-        let (meta, task) = (Typed::new(meta), Typed::new(task));
-        if config::emits(kinds::TCP) {
-            seed(meta, task, fd, sk);
-        }
-        if config::emits(kinds::DATAGRAM) {
-            seed_udp(meta, task, fd, sk);
-        }
-        if config::emits(kinds::UNIX) {
-            seed_unix(meta, task, fd, sk);
-        }
-    }
-    0
+    let sk = Typed::new(socket.cast_const().cast()).follow(config::SOCKET_SK())?;
+    (sk.addr() != 0).then_some((Typed::new(meta), Typed::new(task), fd, sk))
 }
 
 #[inline(always)]
@@ -100,7 +114,7 @@ fn seed_udp(meta: Typed, task: Typed, fd: u32, sk: Typed) {
         Some(slot) if slot.flags & udp::UNTOLD != 0 => slot,
         Some(_) => return,
         None => {
-            let Some(slot) = handle.open(Hook::Seed) else { return };
+            let Some(slot) = handle.open(Hook::SeedUdp) else { return };
             udp::own(slot, task::owner_of(task, How::Snapshot));
             let flow = slot.socket.flow;
             if !config::emits(kinds::UDP)
@@ -134,7 +148,7 @@ fn seed_unix(meta: Typed, task: Typed, fd: u32, sk: Typed) {
         Some(slot) if slot.flags & unix::UNTOLD != 0 => slot,
         Some(_) => return,
         None => {
-            let Some(slot) = unix::open(inode, Hook::Seed) else { return };
+            let Some(slot) = unix::open(inode, Hook::SeedUnix) else { return };
             let owner = task::owner_of(task, How::Snapshot);
             slot.owner = owner;
             slot.opener = owner;

@@ -1,6 +1,7 @@
 //! The hook ladders: for each hook its rungs, best first, and what is lost on each.
 //! Rungs are tried, never guessed from the kernel's version.
 
+use netbreath_common::config::emit;
 use netbreath_common::hook::Hook;
 
 use self::Attach::{
@@ -12,6 +13,8 @@ pub struct Ladder {
     pub hook: Hook,
     /// What it is for, and so what is missing without it.
     pub purpose: &'static str,
+    /// Attached only if one of these is asked for: bits of `config::emit`.
+    pub events: u32,
     /// Without it there is nothing to trace.
     pub needed: bool,
     pub rungs: &'static [Rung],
@@ -116,7 +119,12 @@ impl std::fmt::Display for Attach {
     }
 }
 
+/// Other hooks lean on it.
+const ALWAYS: u32 = u32::MAX;
+
 const NO_INHERITANCE: &str = "who owns a connection that came in, before it is accepted";
+
+const NO_REASON: &str = "the kernel's reason";
 
 const NO_FD: &str = "the number of a new descriptor; who waited in accept() at the start already";
 
@@ -126,6 +134,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Fork,
         purpose: "which processes begin: without it, the program of one that runs its parent's is \
             not known, and the children of a command cannot be followed",
+        events: ALWAYS,
         // Where a command is followed, it is: see `load`.
         needed: false,
         rungs: &[
@@ -137,6 +146,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Exec,
         purpose: "which programs processes become: without it, the path and the new name of one \
             that started later are not known",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_exec_btf", BtfTracepoint("sched_process_exec")),
@@ -147,6 +157,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Rename,
         purpose: "which names processes give themselves: without it, a process has the name that \
             it had when it became its program",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_rename_btf", BtfTracepoint("task_rename")),
@@ -157,6 +168,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Exit,
         purpose: "which processes end: without it, they are remembered for longer than they need \
             be",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_exit_btf", BtfTracepoint("sched_process_exit")),
@@ -167,6 +179,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Destroy,
         purpose: "when a socket is freed: without it, a connection that its peer gives up \
             before it is accepted shows no accept",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_destroy_btf", BtfTracepoint("tcp_destroy_sock")),
@@ -179,6 +192,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Accept,
         purpose: "which process takes a connection from a listener's queue: without it, a \
             connection that came in is the listener's for good",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_accept_fx2", Fexit("inet_csk_accept", 2)).losing(NO_FD),
@@ -197,6 +211,7 @@ pub const LADDERS: &[Ladder] = &[
     Ladder {
         hook: Hook::Connect,
         purpose: "which local port a connection goes out from: without it, SYN_SENT shows none",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_connect_fe", Fentry("tcp_connect")),
@@ -208,6 +223,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Send,
         purpose: "which process writes to a connection: without it, one that was passed to \
             another process or inherited seems to be its opener's",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_send_btf", BtfTracepoint("sock_send_length")),
@@ -219,6 +235,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Receive,
         purpose: "which process reads from a connection: without it, one that was passed to \
             another process or inherited seems to be its opener's",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_recv_btf", BtfTracepoint("sock_recv_length")),
@@ -229,8 +246,64 @@ pub const LADDERS: &[Ladder] = &[
         ],
     },
     Ladder {
+        hook: Hook::Retransmit,
+        purpose: "which segments are sent again: without it, loss on the way is not seen",
+        events: emit::RETRANSMIT,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_retrans_btf", BtfTracepoint("tcp_retransmit_skb")),
+            Rung::new("nb_retrans_raw", RawTracepoint("tcp_retransmit_skb")),
+        ],
+    },
+    Ladder {
+        hook: Hook::RetransmitSynAck,
+        purpose: "which SYN-ACKs are sent again: without it, clients that do not go on are not \
+            seen",
+        events: emit::RETRANSMIT,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_synack_btf", BtfTracepoint("tcp_retransmit_synack")),
+            Rung::new("nb_synack_raw", RawTracepoint("tcp_retransmit_synack")),
+        ],
+    },
+    Ladder {
+        hook: Hook::ResetSent,
+        purpose: "which resets go out, and why",
+        events: emit::RESET,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_rst_out_btf", BtfTracepoint("tcp_send_reset")),
+            Rung::new("nb_rst_out_btf2", BtfTracepoint("tcp_send_reset")).losing(NO_REASON),
+            Rung::new("nb_rst_out_raw", RawTracepoint("tcp_send_reset")).losing(NO_REASON),
+        ],
+    },
+    Ladder {
+        hook: Hook::ResetReceived,
+        purpose: "which resets come in",
+        events: emit::RESET,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_rst_in_btf", BtfTracepoint("tcp_receive_reset")),
+            Rung::new("nb_rst_in_raw", RawTracepoint("tcp_receive_reset")),
+        ],
+    },
+    Ladder {
+        hook: Hook::Drop,
+        purpose: "which packets of connections the kernel throws away, and why",
+        events: emit::DROP,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_drop_btf", BtfTracepoint("kfree_skb")),
+            Rung::new("nb_drop_btf3", BtfTracepoint("kfree_skb"))
+                .losing("packets that came in and are thrown away"),
+            Rung::new("nb_drop_btf2", BtfTracepoint("kfree_skb"))
+                .losing("packets that came in and are thrown away; the reason"),
+        ],
+    },
+    Ladder {
         hook: Hook::SockState,
         purpose: "every change of state of every TCP socket",
+        events: ALWAYS,
         needed: true,
         rungs: &[
             Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state"))
@@ -251,6 +324,7 @@ pub const PROCESSES: Ladder = Ladder {
     hook: Hook::Processes,
     purpose: "processes that ran before netbreath started: without it, their programs are not \
         known",
+    events: ALWAYS,
     needed: false,
     rungs: &[Rung::new("nb_processes", Iterator("task"))],
 };
@@ -260,6 +334,7 @@ pub const SEED: Ladder = Ladder {
     hook: Hook::Seed,
     purpose: "sockets that were open before netbreath started: without it, nobody is known to \
         own them",
+    events: ALWAYS,
     needed: false,
     rungs: &[Rung::new("nb_seed_files", Iterator("task_file"))],
 };
