@@ -35,11 +35,10 @@ pub enum Hook {
     UnixConnect = 28,
     UnixAccept = 29,
     UnixClose = 30,
-    UnixExit = 31,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 32] = [
+    pub const ALL: [Hook; 31] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
@@ -71,7 +70,6 @@ impl Hook {
         Hook::UnixConnect,
         Hook::UnixAccept,
         Hook::UnixClose,
-        Hook::UnixExit,
     ];
 
     /// The hook's name, as `doctor` and gaps print it.
@@ -108,7 +106,6 @@ impl Hook {
             Hook::UnixConnect => "unix_connect",
             Hook::UnixAccept => "unix_accept",
             Hook::UnixClose => "unix_close",
-            Hook::UnixExit => "unix_exit",
         }
     }
 }

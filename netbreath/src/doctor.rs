@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::filter::Filter;
+use crate::filter::{EventKind, Filter};
 use crate::source::Ask;
 use crate::source::ebpf::{self, Reached, Verdict};
 
@@ -81,7 +81,7 @@ pub fn load_all() -> (Health, String) {
 /// A question that needs every hook.
 fn everything() -> Ask {
     Ask {
-        filter: Filter { command: true, ..Filter::default() },
+        filter: Filter { command: true, events: vec![EventKind::All], ..Filter::default() },
         ring_size: 1 << 16,
         max_sockets: 1024,
         accept_hook: true,

@@ -42,10 +42,15 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether events of this kind are asked for: those of sockets are unless others
-    /// are named, those of processes only by name.
+    /// Whether events of this kind are asked for: those of TCP are unless others are
+    /// named, those of processes and of other sockets only by name.
     pub fn wants(&self, kind: EventKind) -> bool {
-        self.events.contains(&kind) || self.events.is_empty() && !kind.is_of_process()
+        self.names(kind) || self.events.is_empty() && kind.is_usual()
+    }
+
+    /// Whether events of this kind are asked for by name.
+    pub fn names(&self, kind: EventKind) -> bool {
+        self.events.iter().any(|named| *named == kind || *named == EventKind::All)
     }
 }
 
@@ -89,12 +94,20 @@ pub enum EventKind {
     Reset,
     /// Packets of connections that the kernel threw away.
     Drop,
+    /// UDP sockets: bound, connected, first datagram each way, closed; only if named here.
+    Udp,
+    /// Queries and responses of DNS; only if named here.
+    Dns,
+    /// UNIX sockets: listening, connected, accepted, closed; only if named here.
+    Unix,
     /// Processes that become another program; only if named here.
     Exec,
     /// Processes that begin; only if named here.
     Fork,
     /// Processes that end; only if named here.
     Exit,
+    /// All of these.
+    All,
 }
 
 impl EventKind {
@@ -110,10 +123,23 @@ impl EventKind {
             EventKind::Retransmit => "retransmit",
             EventKind::Reset => "reset",
             EventKind::Drop => "drop",
+            EventKind::Udp => "udp",
+            EventKind::Dns => "dns",
+            EventKind::Unix => "unix",
             EventKind::Exec => "exec",
             EventKind::Fork => "fork",
             EventKind::Exit => "exit",
+            EventKind::All => "all",
         }
+    }
+
+    /// Whether such events come unless others are asked for.
+    pub const fn is_usual(&self) -> bool {
+        !self.is_of_process()
+            && !matches!(
+                self,
+                EventKind::Udp | EventKind::Dns | EventKind::Unix | EventKind::All
+            )
     }
 
     /// Whether such an event is about a process and no socket.

@@ -208,6 +208,7 @@ fn filter(args: &TraceArgs, host: &impl Host) -> Result<Filter, Error> {
     let other = |kind: &&EventKind| **kind != EventKind::State;
     if !args.state.is_empty()
         && !args.event.contains(&EventKind::State)
+        && !args.event.contains(&EventKind::All)
         && let Some(event) = args.event.iter().find(other)
     {
         return Err(Error::StateAndEvent { event: event.name() });
@@ -525,8 +526,11 @@ fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
             timezone: TimeZone::system(),
         },
         names: !args.numeric,
-        seeds: args.event.contains(&EventKind::Seed),
-        processes: args.event.iter().any(EventKind::is_of_process),
+        seeds: args.event.iter().any(|kind| matches!(kind, EventKind::Seed | EventKind::All)),
+        processes: args
+            .event
+            .iter()
+            .any(|kind| kind.is_of_process() || *kind == EventKind::All),
     })
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cli::FormatName;
 use crate::command::{self, Running};
-use crate::event::{Body, Event};
+use crate::event::{Body, Event, UnixWhat};
 use crate::format::Format;
 use crate::format::csv::Csv;
 use crate::format::json::Json;
@@ -92,7 +92,10 @@ impl Lines {
             | Body::Closed(_)
             | Body::Retransmit(_)
             | Body::Reset(_)
-            | Body::Drop(_) => true,
+            | Body::Drop(_)
+            | Body::Udp(_)
+            | Body::Dns(_) => true,
+            Body::Unix(ref unix) => unix.what != UnixWhat::Seed || self.seeds,
             Body::Seed(_) => self.seeds,
             Body::Exec(_) | Body::Fork(_) | Body::Exit(_) => self.processes,
             Body::Clock { .. } | Body::Gap(_) => false,

@@ -12,11 +12,10 @@ use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::helpers::generated::bpf_loop;
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_task};
-use aya_ebpf::macros::{btf_tracepoint, fentry, fexit, kprobe, map, raw_tracepoint, tracepoint};
+use aya_ebpf::macros::{btf_tracepoint, fentry, fexit, kprobe, map, tracepoint};
 use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::{
-    BtfTracePointContext, FEntryContext, FExitContext, ProbeContext, RawTracePointContext,
-    TracePointContext,
+    BtfTracePointContext, FEntryContext, FExitContext, ProbeContext, TracePointContext,
 };
 use core::ffi::c_void;
 use netbreath_common::hook::Hook;
@@ -38,9 +37,24 @@ struct Call {
 #[map]
 static UNIX_CALLS: HashMap<u64, Call> = HashMap::with_max_entries(32768, BPF_F_NO_PREALLOC);
 
-/// The entry of bind(), listen() and connect().
 #[tracepoint]
-fn nb_unix_call(ctx: TracePointContext) -> u32 {
+fn nb_unix_bind_in(ctx: TracePointContext) -> u32 {
+    called(&ctx)
+}
+
+#[tracepoint]
+fn nb_unix_list_in(ctx: TracePointContext) -> u32 {
+    called(&ctx)
+}
+
+#[tracepoint]
+fn nb_unix_conn_in(ctx: TracePointContext) -> u32 {
+    called(&ctx)
+}
+
+/// A system call begins that is about a socket.
+#[inline(always)]
+fn called(ctx: &TracePointContext) -> u32 {
     // events/syscalls/sys_enter_listen/format: __syscall_nr, fd.
     let Ok(fd) = (unsafe { ctx.read_at::<u64>(16) }) else { return 0 };
     if let Some(sk) = sock::from_fd(current(), fd as u32)
@@ -100,13 +114,7 @@ fn nb_unix_close(ctx: TracePointContext) -> u32 {
 }
 
 #[btf_tracepoint(function = "sched_process_exit")]
-fn nb_unix_exit_btf(ctx: BtfTracePointContext) -> i32 {
-    ends(Untyped::new(ctx.arg(0)));
-    0
-}
-
-#[raw_tracepoint(tracepoint = "sched_process_exit")]
-fn nb_unix_exit_raw(ctx: RawTracePointContext) -> i32 {
+fn nb_unix_exit(ctx: BtfTracePointContext) -> i32 {
     ends(Untyped::new(ctx.arg(0)));
     0
 }

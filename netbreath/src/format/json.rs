@@ -113,6 +113,7 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
         Cell::Id(id) => put(out, format_args!("\"{id}\"")),
         Cell::Word(word) => put_json(out, &word),
         Cell::Name(name) => put_json(out, &String::from_utf8_lossy(name)),
+        Cell::Names(names) => put_json(out, &names),
         Cell::Endpoint(endpoint) => put(out, format_args!("\"{endpoint}\"")),
         Cell::State(state) => put_json(out, &state.name()),
         // These say for people what fields say for programs.

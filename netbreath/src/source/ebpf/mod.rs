@@ -9,7 +9,7 @@ use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::Program;
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::{self, Miss};
-use netbreath_common::record::{self, Program as ProgramRecord, Seed};
+use netbreath_common::record::{self, Program as ProgramRecord, Seed, Unix};
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
@@ -19,6 +19,7 @@ use crate::event::{Body, Event, Gap, Via};
 mod armed;
 mod btf;
 mod decode;
+mod dns;
 mod hooks;
 mod load;
 mod process;
@@ -220,7 +221,9 @@ impl Ebpf {
         }
         // Processes first: they own the sockets.
         self.pass(Hook::Processes, size_of::<ProgramRecord>())?;
-        self.pass(Hook::Seed, size_of::<Seed>())
+        self.pass(Hook::Seed, size_of::<Seed>())?;
+        self.pass(Hook::SeedUdp, size_of::<Seed>())?;
+        self.pass(Hook::SeedUnix, size_of::<Unix>())
     }
 
     /// Reads the pass of an iterator, which writes records of `len` bytes.
