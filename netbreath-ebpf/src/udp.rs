@@ -169,6 +169,8 @@ fn take(handle: Handle, slot: &mut Slot, owner: Owner, at: u64, hook: Hook) {
     if from.pid == 0 {
         return;
     }
+    // Its first datagram may have chosen its port since.
+    handle.refresh(slot);
     let told = config::emits(kinds::UDP) && config::emits(kinds::OWNER);
     if !told || !keeps(handle, slot, &slot.socket.flow) {
         return;

@@ -147,6 +147,9 @@ pub fn begin(sk: Untyped, how: How, hook: Hook) -> Option<(u64, &'static mut Slo
 /// Notes which socket is at the other end, and whose it is.
 #[inline(always)]
 pub fn meet(sk: Untyped, own_inode: u64, slot: &mut Slot) {
+    const ACCEPT: u8 = How::Accept as u8;
+    const CONNECT: u8 = How::Connect as u8;
+    const SNAPSHOT: u8 = How::Snapshot as u8;
     if let Some(peer) = peer(sk) {
         let inode = inode(peer);
         if inode != 0 {
@@ -159,24 +162,33 @@ pub fn meet(sk: Untyped, own_inode: u64, slot: &mut Slot) {
             return;
         }
     }
-    if slot.other.pid == 0 {
-        slot.other = other(sk).unwrap_or(NOBODY);
+    if slot.other.pid != 0 {
+        return;
     }
+    let has_name = sk.load(config::UNIX_ADDR()).unwrap_or(0u64) != 0;
+    // Who accepted has the listener's name; who connected has none, but for datagrams.
+    let how = match slot.opener.how {
+        ACCEPT => How::Connect,
+        CONNECT => How::Listen,
+        SNAPSHOT if has_name => How::Connect,
+        SNAPSHOT => How::Listen,
+        _ => return,
+    };
+    slot.other = other(sk, how).unwrap_or(NOBODY);
 }
 
 /// The process that the kernel gives as the peer's (`SO_PEERCRED`): it listened, or it
 /// connected.
 #[inline(always)]
-fn other(sk: Untyped) -> Option<Owner> {
+fn other(sk: Untyped, how: How) -> Option<Owner> {
     /// `PIDTYPE_TGID`, and the size of a link of a task to its id.
     const TGID: u32 = 1;
     const LINK: u32 = 16;
     let pid = sk.follow(config::SOCK_PEER_PID()).filter(|pid| pid.addr() != 0)?;
     let link = pid.follow(config::PID_TASKS() + TGID * size_of::<u64>() as u32)?;
-    let how = How::Unknown;
     if link.addr() == 0 {
         // It has ended; only its number is left.
-        return Some(Owner { pid: pid.load(config::PID_NUMBERS())?, ..NOBODY });
+        return Some(Owner { pid: pid.load(config::PID_NUMBERS())?, how: how as u8, ..NOBODY });
     }
     let offset = config::TASK_PID_LINKS() + TGID * LINK;
     let task = Untyped::new(unsafe { link.ptr().byte_sub(offset as usize) });

@@ -143,8 +143,6 @@ const ALWAYS: u32 = u32::MAX;
 /// Whose sockets are used.
 const IO: u32 = emit::TCP | emit::DATAGRAM | emit::UNIX;
 
-const UNIX_CALLS_LOST: &str = "calls through io_uring, and those of 32-bit programs";
-
 const UNIX_COST: &str = "every system call on this machine takes some 20 ns longer";
 
 const NO_INHERITANCE: &str = "who owns a connection that came in, before it is accepted";
@@ -344,7 +342,6 @@ pub const LADDERS: &[Ladder] = &[
                 ("nb_udp_from4", Cgroup("recvmsg4")),
                 ("nb_udp_from6", Cgroup("recvmsg6")),
             ])
-            .losing("DNS over TCP, and in all but the first 512 bytes of a message")
             .costing("every packet of this machine's sockets takes a little longer")],
     },
     Ladder {
@@ -420,7 +417,7 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_unix_bind_fx", Fexit("unix_bind", 3)),
             Rung::new("nb_unix_bind", Tracepoint(&[("syscalls", "sys_exit_bind")]))
                 .with(&[("nb_unix_bind_in", Tracepoint(&[("syscalls", "sys_enter_bind")]))])
-                .losing(UNIX_CALLS_LOST)
+                .losing("bind() of UNIX sockets through io_uring or by 32-bit programs")
                 .costing(UNIX_COST),
         ],
     },
@@ -433,7 +430,7 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_unix_list_fx", Fexit("unix_listen", 2)),
             Rung::new("nb_unix_listen", Tracepoint(&[("syscalls", "sys_exit_listen")]))
                 .with(&[("nb_unix_list_in", Tracepoint(&[("syscalls", "sys_enter_listen")]))])
-                .losing(UNIX_CALLS_LOST)
+                .losing("listen() of UNIX sockets through io_uring or by 32-bit programs")
                 .costing(UNIX_COST),
         ],
     },
@@ -448,7 +445,7 @@ pub const LADDERS: &[Ladder] = &[
                 "nb_unix_accept",
                 Tracepoint(&[("syscalls", "sys_exit_accept"), ("syscalls", "sys_exit_accept4")]),
             )
-            .losing(UNIX_CALLS_LOST)
+            .losing("accept() of UNIX sockets through io_uring or by 32-bit programs")
             .costing(UNIX_COST),
         ],
     },
@@ -462,7 +459,7 @@ pub const LADDERS: &[Ladder] = &[
                 .with(&[("nb_unix_dcon_fx", Fexit("unix_dgram_connect", 4))]),
             Rung::new("nb_unix_connect", Tracepoint(&[("syscalls", "sys_exit_connect")]))
                 .with(&[("nb_unix_conn_in", Tracepoint(&[("syscalls", "sys_enter_connect")]))])
-                .losing(UNIX_CALLS_LOST)
+                .losing("connect() of UNIX sockets through io_uring or by 32-bit programs")
                 .costing(UNIX_COST),
         ],
     },
