@@ -9,6 +9,8 @@ use aya_ebpf::helpers::{bpf_probe_read_kernel, generated};
 pub trait Kernel: Copy {
     /// Whether notes can be kept on a socket that is given by such a pointer.
     const STORES: bool;
+    /// Whether the kernel's layout can be read through such a pointer.
+    const READS: bool = true;
 
     fn new(ptr: *const c_void) -> Self;
 
@@ -63,6 +65,35 @@ impl Kernel for Typed {
     fn read<T: Copy>(self, offset: u32) -> T {
         // Volatile: loads must stay as wide as the members that they read.
         unsafe { self.0.byte_add(offset as usize).cast::<T>().read_volatile() }
+    }
+}
+
+/// A typed pointer that was read from another structure: the helper that makes a cookie
+/// takes none of those.
+#[derive(Clone, Copy)]
+pub struct Walked(Typed);
+
+impl Kernel for Walked {
+    const STORES: bool = true;
+
+    #[inline(always)]
+    fn new(ptr: *const c_void) -> Self {
+        Walked(Typed::new(ptr))
+    }
+
+    #[inline(always)]
+    fn ptr(self) -> *const c_void {
+        self.0.ptr()
+    }
+
+    #[inline(always)]
+    fn load<T: Copy>(self, offset: u32) -> Option<T> {
+        self.0.load(offset)
+    }
+
+    #[inline(always)]
+    fn read<T: Copy>(self, offset: u32) -> T {
+        self.0.read(offset)
     }
 }
 

@@ -7,7 +7,7 @@ use netbreath_common::offset::ABSENT;
 use netbreath_common::record::{Flow, Socket};
 
 use crate::config;
-use crate::kernel::{Kernel, Typed, Untyped};
+use crate::kernel::{Kernel, Typed, Untyped, Walked};
 
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
@@ -50,6 +50,19 @@ impl Sock for Untyped {
     fn tcp(self) -> Option<Self> {
         const IPPROTO_TCP: u16 = 6;
         (protocol(self) == IPPROTO_TCP).then_some(self)
+    }
+}
+
+impl Sock for Walked {
+    #[inline(always)]
+    fn id(self, _birth: u64) -> u64 {
+        // Somebody has asked for it before, since netbreath asks at the first transition.
+        self.read(config::SOCK_COOKIE())
+    }
+
+    #[inline(always)]
+    fn tcp(self) -> Option<Self> {
+        None
     }
 }
 
@@ -186,7 +199,8 @@ pub fn cgroup<K: Kernel>(sk: K) -> u64 {
 /// or lies below it.
 #[inline(always)]
 pub fn in_cgroup<K: Kernel>(sk: K, id: u64, level: u32) -> bool {
-    in_cgroup_untyped(Untyped::new(sk.ptr()), id, level).unwrap_or(false)
+    // Where the socket cannot be read, an earlier hook has judged it.
+    !K::READS || in_cgroup_untyped(Untyped::new(sk.ptr()), id, level).unwrap_or(false)
 }
 
 #[inline(always)]

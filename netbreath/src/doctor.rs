@@ -2,9 +2,11 @@
 //! what the absence of the rest costs.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
-use crate::filter::{EventKind, Filter};
+use crate::event::Family;
+use crate::filter::{Cgroup, EventKind, Filter, Network};
 use crate::source::Ask;
 use crate::source::ebpf::{self, Reached, Verdict};
 
@@ -48,31 +50,37 @@ pub fn examine() -> (Health, String) {
 /// Loads every program of the object, whether a ladder would reach it or not. Broken
 /// if the verifier refuses one: that is our fault, not the kernel's policy.
 pub fn load_all() -> (Health, String) {
-    let programs = match ebpf::load_all(&everything()) {
-        Ok(programs) => programs,
-        Err(error) => {
-            let health = if error.is_privilege() { Health::NoPrivilege } else { Health::Broken };
-            return (health, format!("{error}\n"));
-        }
-    };
     let mut report = String::new();
     let (mut loaded, mut refused, mut broken) = (0, 0, 0);
-    for (program, verdict) in programs {
-        let text = match verdict {
-            Verdict::Loaded => {
-                loaded += 1;
-                "loaded".to_owned()
-            }
-            Verdict::NotHere(why) => {
-                refused += 1;
-                format!("not on this kernel: {why}")
-            }
-            Verdict::Rejected(why) => {
-                broken += 1;
-                format!("REJECTED by the verifier: {why}")
+    // What is asked for decides which branches the verifier sees.
+    let plain = Ask { filter: Filter::default(), ..everything() };
+    for (asked, ask) in [("with every filter", filtered()), ("without filters", plain)] {
+        let _ = writeln!(report, "{asked}:");
+        let programs = match ebpf::load_all(&ask) {
+            Ok(programs) => programs,
+            Err(error) => {
+                let health =
+                    if error.is_privilege() { Health::NoPrivilege } else { Health::Broken };
+                return (health, format!("{error}\n"));
             }
         };
-        line(&mut report, &program, &text);
+        for (program, verdict) in programs {
+            let text = match verdict {
+                Verdict::Loaded => {
+                    loaded += 1;
+                    "loaded".to_owned()
+                }
+                Verdict::NotHere(why) => {
+                    refused += 1;
+                    format!("not on this kernel: {why}")
+                }
+                Verdict::Rejected(why) => {
+                    broken += 1;
+                    format!("REJECTED by the verifier: {why}")
+                }
+            };
+            line(&mut report, &program, &text);
+        }
     }
     let _ = writeln!(report, "{loaded} loaded, {refused} not on this kernel, {broken} rejected");
     (if broken == 0 && loaded > 0 { Health::Works } else { Health::Broken }, report)
@@ -88,6 +96,28 @@ fn everything() -> Ask {
         btf: None,
         owner_from_cpu: false,
     }
+}
+
+/// A question with every filter set, whatever they let through.
+fn filtered() -> Ask {
+    let everywhere = || vec![Network { addr: Ipv4Addr::UNSPECIFIED.into(), prefix: 0 }];
+    let filter = Filter {
+        command: true,
+        events: vec![EventKind::All],
+        comms: vec!["netbreath".to_owned()],
+        uids: vec![0],
+        port: vec![0..=u16::MAX],
+        lport: vec![0..=u16::MAX],
+        rport: vec![0..=u16::MAX],
+        addr: everywhere(),
+        laddr: everywhere(),
+        raddr: everywhere(),
+        family: Some(Family::V4),
+        cgroup: Some(Cgroup { id: 1, level: 0, path: "/".to_owned() }),
+        netns: vec![1],
+        ..Filter::default()
+    };
+    Ask { filter, ..everything() }
 }
 
 /// Something about this machine.

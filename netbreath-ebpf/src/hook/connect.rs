@@ -50,6 +50,7 @@ struct Callback(*const c_void);
 
 impl Kernel for Callback {
     const STORES: bool = true;
+    const READS: bool = false;
 
     #[inline(always)]
     fn new(ptr: *const c_void) -> Self {

@@ -13,7 +13,7 @@ use netbreath_common::record::{Drop, Kind, NO_REASON};
 use netbreath_common::tcp::TcpState;
 
 use crate::filter::Verdict;
-use crate::kernel::{Kernel, Typed, Untyped};
+use crate::kernel::{Kernel, Typed, Untyped, Walked};
 use crate::sock::Sock;
 use crate::{config, emit, sock, subject};
 
@@ -43,6 +43,9 @@ fn nb_drop_btf2(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// `SKB_DROP_REASON_NOT_SPECIFIED`, the first of the kernel's reasons that is one.
+const NOT_SPECIFIED: u32 = 2;
+
 /// A packet that was on its way out.
 #[inline(always)]
 fn sender(skb: Typed, reason: u32) {
@@ -50,7 +53,7 @@ fn sender(skb: Typed, reason: u32) {
     if sk.is_null() {
         return;
     }
-    let sk = Typed::new(sk);
+    let sk = Walked::new(sk);
     // What a socket still had to send goes with it.
     if sock::state(sk) != TcpState::Close as u8 {
         dropped(sk, None, reason);
@@ -63,6 +66,10 @@ fn dropped<K: Sock>(sk: K, skb: Option<Untyped>, reason: u32) {
         return;
     }
     let subject = subject::of_incoming(sk);
+    // What a socket in TIME_WAIT has answered is freed in this way too, without a reason.
+    if sock::state(sk) == TcpState::TimeWait as u8 && matches!(reason, NOT_SPECIFIED | NO_REASON) {
+        return;
+    }
     if !subject.is_tcp(sk) || subject.verdict(sk, skb) != Verdict::Keep {
         return;
     }
