@@ -435,7 +435,9 @@ impl Stage {
         }
         let mut spaces = vec![self.netns.inode()];
         spaces.extend(self.further.iter().map(|netns| netns.inode()));
-        judge_told(&mut verdict, &recording.events, &self.told, &spaces);
+        if self.kind == Kind::Netbreath {
+            judge_told(&mut verdict, &recording.events, &self.told, &spaces);
+        }
         verdict.demand(minimum);
         let admits = recording.events.iter().any(|event| event.is("gap") && event.count > Some(0));
         if recording.misses > 0 && !admits {

@@ -28,6 +28,8 @@ pub struct Word {
     pub remote: Option<String>,
     /// Other keys with their values; null for one that must be absent.
     pub says: Vec<(&'static str, Value)>,
+    /// Keys that must have a number above 0.
+    pub counts: Vec<&'static str>,
 }
 
 impl Word {
@@ -38,6 +40,7 @@ impl Word {
             local: None,
             remote: None,
             says: Vec::new(),
+            counts: Vec::new(),
         }
     }
 
@@ -48,6 +51,11 @@ impl Word {
 
     pub fn to(mut self, remote: impl ToString) -> Word {
         self.remote = Some(remote.to_string());
+        self
+    }
+
+    pub fn counts(mut self, key: &'static str) -> Word {
+        self.counts.push(key);
         self
     }
 
@@ -119,6 +127,12 @@ pub fn judge_told(verdict: &mut Verdict, events: &[Event], sockets: &[Told], spa
             verdict.check(facts == (Some(*netns), Some(*born)), Kind::Fact, || {
                 format!("{}: netns and born {facts:?}, not {netns} and {born}", place())
             });
+            for key in &word.counts {
+                let said = value(event, key);
+                verdict.check(said.as_u64() > Some(0), Kind::Detail, || {
+                    format!("{}: {key} {said}, not above 0", place())
+                });
+            }
             for (key, want) in &word.says {
                 let said = value(event, key);
                 verdict.check(said == *want, Kind::Detail, || {
@@ -141,5 +155,62 @@ pub fn judge_told(verdict: &mut Verdict, events: &[Event], sockets: &[Told], spa
                 ),
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::read;
+
+    const LINES: [&str; 2] = [
+        concat!(
+            r#"{"at":1,"event":"udp","via":"kernel","socket":"5","proto":"udp","family":4,"#,
+            r#""local":"127.0.0.1:7","remote":"127.0.0.1:8","what":"send","bytes":3,"#,
+            r#""owner":{"pid":9,"comm":"x","exe":null,"uid":0,"how":"io"},"netns":1,"born":true}"#,
+        ),
+        concat!(
+            r#"{"at":2,"event":"udp","via":"kernel","socket":"5","proto":"udp","family":4,"#,
+            r#""local":"127.0.0.1:7","remote":"127.0.0.1:8","what":"close","datagrams_sent":1,"#,
+            r#""owner":{"pid":9,"comm":"x","exe":null,"uid":0,"how":"io"},"netns":1,"born":true}"#,
+        ),
+    ];
+
+    fn verdict(lines: &[&str], pid: u32, bytes: u32) -> anyhow::Result<Verdict> {
+        let owner = Claim { how: "io", pids: vec![pid], comm: None, uid: None, exe: None };
+        let words = vec![
+            Word::new("udp send", &owner).from("127.0.0.1:7").says("bytes", bytes),
+            Word::new("udp close", &owner).counts("datagrams_sent"),
+        ];
+        let socket = Told { name: "s".to_owned(), id: 5, netns: 1, born: true, words };
+        let mut verdict = Verdict::default();
+        judge_told(&mut verdict, &read(lines.iter().copied())?, &[socket], &[1]);
+        Ok(verdict)
+    }
+
+    #[test]
+    fn what_is_as_it_must_be_has_no_fault() -> anyhow::Result<()> {
+        let verdict = verdict(&LINES, 9, 3)?;
+        assert!(verdict.faults.is_empty() && verdict.checks == 8, "{verdict}");
+        Ok(())
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_found() -> anyhow::Result<()> {
+        assert_eq!(verdict(&LINES[..1], 9, 3)?.of_kind(Kind::Sequence), 1);
+        assert_eq!(verdict(&[LINES[1], LINES[0]], 9, 3)?.of_kind(Kind::Sequence), 1);
+        assert_eq!(verdict(&LINES, 8, 3)?.wrong_owners(), 2);
+        assert_eq!(verdict(&LINES, 9, 4)?.of_kind(Kind::Detail), 1);
+        for (from, to, kind) in [
+            (r#""socket":"5""#, r#""socket":"6""#, Kind::Stray),
+            (r#""local":"127.0.0.1:7""#, r#""local":"127.0.0.1:9""#, Kind::Address),
+            (r#""born":true"#, r#""born":false"#, Kind::Fact),
+        ] {
+            let changed = LINES[0].replace(from, to);
+            assert_eq!(verdict(&[&changed, LINES[1]], 9, 3)?.of_kind(kind), 1, "{to}");
+        }
+        let none = LINES[1].replace("\"datagrams_sent\":1", "\"datagrams_sent\":0");
+        assert_eq!(verdict(&[LINES[0], &none], 9, 3)?.of_kind(Kind::Detail), 1);
+        Ok(())
     }
 }
