@@ -5,7 +5,8 @@
 //! function `void tcp_set_state(struct sock *sk, int state)`, which is not called
 //! for LISTEN nor for a child's SYN_RECV.
 
-use aya_ebpf::macros::{btf_tracepoint, kprobe, raw_tracepoint, tracepoint};
+use aya_ebpf::macros::{btf_tracepoint, kprobe, map, raw_tracepoint, tracepoint};
+use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::{
     BtfTracePointContext, ProbeContext, RawTracePointContext, TracePointContext,
 };
@@ -18,14 +19,22 @@ use netbreath_common::tcp::TcpState;
 
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed, Untyped};
-use crate::slot::{IGNORED, PENDINGS, Pending, Slot};
+use crate::slot::{EMPTY, IGNORED, PENDINGS, Pending, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
 use crate::{closed, config, emit, filter, slot, sock, task};
 
+/// The transition that each CPU told of last: the socket's address, the states.
+#[map]
+static TOLD: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
+
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn nb_state_btf(ctx: BtfTracePointContext) -> i32 {
-    sock_state::<Typed>(Typed::new(ctx.arg(0)), ctx.arg(1), ctx.arg(2));
+    let (sk, old, new) = (Typed::new(ctx.arg(0)), ctx.arg(1), ctx.arg(2));
+    if let Some(told) = TOLD.get_ptr_mut(0) {
+        unsafe { told.write_volatile([sk.addr(), states(old, new)]) };
+    }
+    sock_state::<Typed>(sk, old, new);
     0
 }
 
@@ -34,6 +43,16 @@ fn nb_state_btf(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn nb_state_btf2(ctx: BtfTracePointContext) -> i32 {
     let (sk, old, new) = (Typed::new(ctx.arg(0)), ctx.arg(1), ctx.arg(2));
+    if let Some(told) = TOLD.get_ptr_mut(0) {
+        let told = told.cast::<u64>();
+        // One after the other: both at once become arithmetic on a pointer.
+        if unsafe {
+            told.add(1).read_volatile() == states(old, new) && told.read_volatile() == sk.addr()
+        } {
+            return 0;
+        }
+    }
+    // An interrupt may also have come between the two, so this proves nothing yet.
     let seen = match slot::find(sk) {
         Some(slot) => i32::from(slot.state) == new,
         // Forgotten already.
@@ -44,6 +63,11 @@ fn nb_state_btf2(ctx: BtfTracePointContext) -> i32 {
         sock_state::<Typed>(sk, old, new);
     }
     0
+}
+
+#[inline(always)]
+fn states(old: i32, new: i32) -> u64 {
+    (old as u64) << 32 | new as u32 as u64
 }
 
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
@@ -97,10 +121,22 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         (LISTEN, SYN_RECV) => Some(How::Inherited),
         _ => None,
     };
+    let known = match begun {
+        None => slot::find(sk),
+        Some(_) => None,
+    };
+    if known.is_none() && drops(sk, begun, new) {
+        // Its listener's, or that of its life before.
+        if let Some(slot) = slot::find(sk) {
+            slot.flags |= IGNORED;
+            slot.pendings = 0;
+        }
+        return;
+    }
     let found = match begun {
         Some(How::Inherited) => slot::open_child(sk, Hook::SockState),
         Some(_) => slot::open(sk, Hook::SockState),
-        None => match slot::find(sk) {
+        None => match known {
             // Older than netbreath, and no seed told of it.
             None => match slot::open(sk, Hook::SockState) {
                 Some(slot) => {
@@ -122,7 +158,8 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         sock::describe(sk, &mut slot.socket, at);
         slot.socket.born = 1;
     }
-    if new != CLOSE || slot.socket.flow.sport == 0 {
+    // Once it is established, its ends stay.
+    if slot.established == 0 && (new != CLOSE || slot.socket.flow.sport == 0) {
         sock::read_flow(sk, &mut slot.socket.flow);
     }
     // 6.1 and 6.12 tell of a child before they give it its own ends, and before they take
@@ -194,6 +231,19 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         Verdict::Undecided => {}
     }
     forget(sk, new);
+}
+
+/// Whether the filters are sure to drop a socket, before anything is noted of it.
+#[inline(always)]
+fn drops<K: Kernel>(sk: K, begun: Option<How>, new: i32) -> bool {
+    if !filter::places() {
+        return false;
+    }
+    let mut flow = EMPTY.socket.flow;
+    sock::read_flow(sk, &mut flow);
+    let unfinished = begun == Some(How::Inherited) && flow.dport == 0;
+    let last = new == TcpState::Close as i32;
+    !unfinished && filter::place(sk, &flow, sock::netns(sk), last) == Verdict::Drop
 }
 
 /// Where nothing tells when a socket is freed, its slot goes when it is closed.
