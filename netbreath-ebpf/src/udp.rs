@@ -3,11 +3,6 @@
 //! It lies on the socket itself, so all rungs that are about UDP give pointers which
 //! the kernel knows to be sockets.
 
-#![expect(
-    clippy::needless_borrows_for_generic_args,
-    reason = "by value, a slot would be copied to the stack, which it would fill"
-)]
-
 use core::ffi::c_void;
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use core::ptr;

@@ -110,9 +110,12 @@ impl Body {
             | Body::Udp(Udp { socket, .. }) => Some(socket),
             Body::Closed(closed) => Some(&closed.socket),
             Body::Dns(dns) => Some(&dns.socket),
-            Body::Unix(_) | Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => {
-                None
-            }
+            Body::Unix(_)
+            | Body::Exec(_)
+            | Body::Fork(_)
+            | Body::Exit(_)
+            | Body::Clock { .. }
+            | Body::Gap(_) => None,
         }
     }
 
@@ -555,15 +558,8 @@ pub enum How {
 }
 
 impl How {
-    pub const ALL: [How; 7] = [
-        How::Connect,
-        How::Listen,
-        How::Accept,
-        How::Inherited,
-        How::Snapshot,
-        How::Io,
-        How::Bind,
-    ];
+    pub const ALL: [How; 7] =
+        [How::Connect, How::Listen, How::Accept, How::Inherited, How::Snapshot, How::Io, How::Bind];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -593,8 +589,7 @@ impl Via {
 }
 
 impl Proto {
-    pub const ALL: [Proto; 5] =
-        [Proto::Tcp, Proto::Mptcp, Proto::Sctp, Proto::Dccp, Proto::Udp];
+    pub const ALL: [Proto; 5] = [Proto::Tcp, Proto::Mptcp, Proto::Sctp, Proto::Dccp, Proto::Udp];
 
     pub const fn name(self) -> &'static str {
         match self {

@@ -136,10 +136,7 @@ impl EventKind {
     /// Whether such events come unless others are asked for.
     pub const fn is_usual(&self) -> bool {
         !self.is_of_process()
-            && !matches!(
-                self,
-                EventKind::Udp | EventKind::Dns | EventKind::Unix | EventKind::All
-            )
+            && !matches!(self, EventKind::Udp | EventKind::Dns | EventKind::Unix | EventKind::All)
     }
 
     /// Whether such an event is about a process and no socket.

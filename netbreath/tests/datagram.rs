@@ -5,8 +5,8 @@
 
 use netbreath::cli::FormatName;
 use netbreath::event::{
-    Body, Comm, Datagrams, Dns, DnsMessage, Event, How, Line, Proto, Socket, SocketId, Udp, UdpWhat,
-    Unix, UnixKind, UnixWhat, Via, write_json,
+    Body, Comm, Datagrams, Dns, DnsMessage, Event, How, Line, Proto, Socket, SocketId, Udp,
+    UdpWhat, Unix, UnixKind, UnixWhat, Via, write_json,
 };
 use netbreath::plan::Output;
 use netbreath::run::Lines;
@@ -172,9 +172,17 @@ fn what_is_not_known_is_refused() {
     write_json(&events()[1], script::BOOT, &mut line);
     let line = String::from_utf8(line).unwrap();
     for (from, to, message) in [
-        (r#""what":"bind""#, r#""what":"fly""#, r#"an event of kind "udp" has no "what" that is "fly""#),
+        (
+            r#""what":"bind""#,
+            r#""what":"fly""#,
+            r#"an event of kind "udp" has no "what" that is "fly""#,
+        ),
         (r#""what":"bind","#, "", r#"an event of kind "udp" needs the key "what""#),
-        (r#""proto":"udp""#, r#""proto":"unix""#, r#"an event of kind "udp" has no "proto" that is "unix""#),
+        (
+            r#""proto":"udp""#,
+            r#""proto":"unix""#,
+            r#"an event of kind "udp" has no "proto" that is "unix""#,
+        ),
     ] {
         let changed = line.replace(from, to).replace(",,", ",");
         let read: Line = serde_json::from_str(&changed).unwrap();

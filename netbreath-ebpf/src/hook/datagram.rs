@@ -52,11 +52,7 @@ fn datagram(ctx: &SkBuffContext, out: bool) {
         return;
     }
     let Some(handle) = socket(ctx) else { return };
-    let start: usize = if v6 {
-        40
-    } else {
-        usize::from(ctx.load::<u8>(0).unwrap_or(0) & 15) * 4
-    };
+    let start: usize = if v6 { 40 } else { usize::from(ctx.load::<u8>(0).unwrap_or(0) & 15) * 4 };
     let (Ok(source), Ok(target)) = (ctx.load::<u16>(start), ctx.load::<u16>(start + 2)) else {
         return;
     };

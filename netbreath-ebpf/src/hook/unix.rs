@@ -300,12 +300,7 @@ fn ends(task: Untyped) {
     }
     let count: u32 = count;
     unsafe {
-        bpf_loop(
-            count,
-            each_descriptor as *mut c_void,
-            (&raw const count).cast_mut().cast(),
-            0,
-        );
+        bpf_loop(count, each_descriptor as *mut c_void, (&raw const count).cast_mut().cast(), 0);
     }
 }
 

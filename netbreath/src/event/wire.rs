@@ -295,9 +295,12 @@ impl Line {
                             self.datagrams_sent,
                             self.datagrams_received,
                         ) {
-                            (Some(bytes_sent), Some(bytes_received), Some(sent), Some(received)) => {
-                                Some(Datagrams { bytes_sent, bytes_received, sent, received })
-                            }
+                            (
+                                Some(bytes_sent),
+                                Some(bytes_received),
+                                Some(sent),
+                                Some(received),
+                            ) => Some(Datagrams { bytes_sent, bytes_received, sent, received }),
                             _ => None,
                         },
                     }),

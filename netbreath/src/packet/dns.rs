@@ -323,7 +323,10 @@ mod tests {
         let read = parse(&message(0x0100, &[b"example", b"com"], 65280, &[])).unwrap();
         assert_eq!((read.response, read.rcode.as_deref()), (false, None));
         assert_eq!(read.kind.as_deref(), Some("TYPE65280"));
-        assert_eq!(parse(&message(0x8183, &[b"x"], 1, &[])).unwrap().rcode.unwrap(), "NXDOMAIN".into());
+        assert_eq!(
+            parse(&message(0x8183, &[b"x"], 1, &[])).unwrap().rcode.unwrap(),
+            "NXDOMAIN".into()
+        );
         // The root.
         assert_eq!(parse(&message(0x0100, &[], 2, &[])).unwrap().name.as_deref(), Some(""));
     }

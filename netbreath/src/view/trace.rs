@@ -193,16 +193,14 @@ const LASTED: Field<Event> =
 const CONNECTING: Field<Event> = field("connect_ns", |event| {
     at_end(event, |closed| Cell::known(closed.connecting, Cell::Duration))
 });
-const SENT: Field<Event> =
-    field("bytes_sent", |event| match &event.body {
-        Body::Udp(_) => datagrams(event, |traffic| Cell::Number(traffic.bytes_sent)),
-        _ => carried(event, |traffic| Cell::Number(traffic.bytes_sent)),
-    });
-const GOT: Field<Event> =
-    field("bytes_received", |event| match &event.body {
-        Body::Udp(_) => datagrams(event, |traffic| Cell::Number(traffic.bytes_received)),
-        _ => carried(event, |traffic| Cell::Number(traffic.bytes_received)),
-    });
+const SENT: Field<Event> = field("bytes_sent", |event| match &event.body {
+    Body::Udp(_) => datagrams(event, |traffic| Cell::Number(traffic.bytes_sent)),
+    _ => carried(event, |traffic| Cell::Number(traffic.bytes_sent)),
+});
+const GOT: Field<Event> = field("bytes_received", |event| match &event.body {
+    Body::Udp(_) => datagrams(event, |traffic| Cell::Number(traffic.bytes_received)),
+    _ => carried(event, |traffic| Cell::Number(traffic.bytes_received)),
+});
 const SEGMENTS_SENT: Field<Event> = field("segments_sent", |event| {
     carried(event, |traffic| Cell::Number(traffic.segments_sent.into()))
 });
@@ -259,18 +257,12 @@ const ANSWERS: Field<Event> = field("answers", |event| {
 });
 const LATENCY: Field<Event> = field("latency_ns", |event| {
     dns(event, |dns| {
-        if dns.message.response {
-            Cell::known(dns.latency, Cell::Duration)
-        } else {
-            Cell::Absent
-        }
+        if dns.message.response { Cell::known(dns.latency, Cell::Duration) } else { Cell::Absent }
     })
 });
-const PATH: Field<Event> =
-    field("path", |event| unix(event, |unix| outside(unix.path.as_deref())));
-const PEER_PID: Field<Event> = field("peer_owner.pid", |event| {
-    other(event, |owner| Cell::Number(owner.pid.into()))
-});
+const PATH: Field<Event> = field("path", |event| unix(event, |unix| outside(unix.path.as_deref())));
+const PEER_PID: Field<Event> =
+    field("peer_owner.pid", |event| other(event, |owner| Cell::Number(owner.pid.into())));
 const PEER_COMM: Field<Event> =
     field("peer_owner.comm", |event| other(event, |owner| Cell::Name(owner.comm.bytes())));
 const REASON: Field<Event> = field("reason", |event| {
@@ -337,16 +329,15 @@ const UID: Field<Event> =
     field("owner.uid", |event| owner(event, |owner| Cell::Number(owner.uid.into())));
 const HOW: Field<Event> =
     field("owner.how", |event| owner(event, |owner| Cell::Word(owner.how.name())));
-const NETNS: Field<Event> = field("netns", |event| {
-    match &event.body {
-        Body::Unix(unix) => Cell::known(unix.netns, |netns| Cell::Number(netns.into())),
-        _ => of(event, |socket| Cell::known(socket.netns, |netns| Cell::Number(netns.into()))),
-    }
+const NETNS: Field<Event> = field("netns", |event| match &event.body {
+    Body::Unix(unix) => Cell::known(unix.netns, |netns| Cell::Number(netns.into())),
+    _ => of(event, |socket| Cell::known(socket.netns, |netns| Cell::Number(netns.into()))),
 });
 const CGROUP: Field<Event> = field("cgroup", |event| {
-    event.body.cgroup().map_or(Cell::Absent, |cgroup| {
-        Cell::known(cgroup, |cgroup| Cell::Name(cgroup.as_bytes()))
-    })
+    event
+        .body
+        .cgroup()
+        .map_or(Cell::Absent, |cgroup| Cell::known(cgroup, |cgroup| Cell::Name(cgroup.as_bytes())))
 });
 const CONTAINER: Field<Event> = field("container", |event| in_cgroup(event, Cgroup::container));
 const POD: Field<Event> = field("pod", |event| in_cgroup(event, Cgroup::pod));

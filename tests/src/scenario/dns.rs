@@ -114,13 +114,14 @@ pub fn through_a_stub(stage: &mut Stage) -> Result<()> {
     let there = there.context("a datagram has a sender")?;
 
     let (name, texts) = ("www.example.com", ["A 192.0.2.1", "A 192.0.2.2"]);
-    let mut expect = |socket: &Entry, owner: &Claim, asks: bool, from: SocketAddr, to: SocketAddr| {
-        let round = [
-            query(owner, !asks, name, "A").from(from).to(to).says("id", 0x1234),
-            response(owner, asks, name, "NOERROR", &texts).from(from).to(to).says("id", 0x1234),
-        ];
-        stage.expect_udp(socket, [round.clone(), round].concat());
-    };
+    let mut expect =
+        |socket: &Entry, owner: &Claim, asks: bool, from: SocketAddr, to: SocketAddr| {
+            let round = [
+                query(owner, !asks, name, "A").from(from).to(to).says("id", 0x1234),
+                response(owner, asks, name, "NOERROR", &texts).from(from).to(to).says("id", 0x1234),
+            ];
+            stage.expect_udp(socket, [round.clone(), round].concat());
+        };
     let claim = |task: &Task, how, comm: &str| Claim {
         how,
         pids: vec![task.id],
@@ -146,9 +147,12 @@ pub fn v6_and_errors(stage: &mut Stage) -> Result<()> {
         (0x8183, "NXDOMAIN", Vec::new(), Vec::new()),
         (0x8182, "SERVFAIL", Vec::new(), Vec::new()),
         (0x8180, "NOERROR", Vec::new(), Vec::new()),
-        (0x8180, "NOERROR", vec![(AAAA, vec![0x20; 16])], vec![
-            "AAAA 2020:2020:2020:2020:2020:2020:2020:2020",
-        ]),
+        (
+            0x8180,
+            "NOERROR",
+            vec![(AAAA, vec![0x20; 16])],
+            vec!["AAAA 2020:2020:2020:2020:2020:2020:2020:2020"],
+        ),
     ];
     let (asker, answerer) =
         (stage.owner(&client, "connect", CLIENT), stage.owner(&server, "bind", SERVER));

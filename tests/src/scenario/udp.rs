@@ -294,7 +294,11 @@ pub fn snapshot(stage: &mut Stage) -> Result<()> {
     stage.expect_udp(
         &c,
         vec![
-            Word::new("seed", &own).from(local).to(at).says("state", "ESTABLISHED").says("fd", c.fd),
+            Word::new("seed", &own)
+                .from(local)
+                .to(at)
+                .says("state", "ESTABLISHED")
+                .says("fd", c.fd),
             Word::new("udp receive", &own).from(local).to(at).says("bytes", 20),
             close(&own, [0, 0], [1, 20]),
         ],

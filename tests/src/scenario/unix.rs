@@ -79,7 +79,13 @@ fn words(stage: &Stage, pair: &Pair, kind: &str, shown: &str) -> [Vec<Word>; 3] 
     ]
 }
 
-fn whole_life(stage: &mut Stage, kind: UnixKind, name: &str, shown: &str, text: &str) -> Result<()> {
+fn whole_life(
+    stage: &mut Stage,
+    kind: UnixKind,
+    name: &str,
+    shown: &str,
+    text: &str,
+) -> Result<()> {
     let pair = meet(stage, kind, name, Call::Accept4Null)?;
     let Pair { client, server, listener, c, s } = &pair;
     client.send(c, 5)?;
@@ -93,13 +99,11 @@ fn whole_life(stage: &mut Stage, kind: UnixKind, name: &str, shown: &str, text: 
     let own = stage.owner(server, "listen", SERVER);
     of_listener.push(Word::new("unix close", &own).says("path", shown).says("peer", Value::Null));
     let own = stage.owner(client, "connect", CLIENT);
-    of_client.push(
-        Word::new("unix close", &own).says("peer", id(s)).says("peer_owner.pid", server.id),
-    );
+    of_client
+        .push(Word::new("unix close", &own).says("peer", id(s)).says("peer_owner.pid", server.id));
     let own = stage.owner(server, "accept", SERVER);
-    of_server.push(
-        Word::new("unix close", &own).says("peer", id(c)).says("peer_owner.pid", client.id),
-    );
+    of_server
+        .push(Word::new("unix close", &own).says("peer", id(c)).says("peer_owner.pid", client.id));
     stage.expect_unix(listener, of_listener);
     stage.expect_unix(c, of_client);
     stage.expect_unix(s, of_server);
@@ -189,9 +193,7 @@ pub fn shared_with_a_child(stage: &mut Stage) -> Result<()> {
     of_client.push(Word::new("unix close", &own).says("peer_owner.pid", child.id));
     let own = stage.owner(&child, "io", "nb-child");
     of_server.push(
-        Word::new("unix owner", &own)
-            .says("from.pid", server.id)
-            .says("opened_by.pid", server.id),
+        Word::new("unix owner", &own).says("from.pid", server.id).says("opened_by.pid", server.id),
     );
     of_server.push(Word::new("unix close", &own).says("peer_owner.pid", client.id));
     stage.expect_unix(listener, of_listener);
