@@ -10,7 +10,7 @@ use core::ptr;
 use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type};
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_sk_storage_get};
 use aya_ebpf::macros::btf_map;
-use netbreath_common::config::emit as kinds;
+use netbreath_common::config::{emit as kinds, filter as filters};
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::Miss;
 use netbreath_common::record::{Flow, Handover, How, Kind, Owner, Socket, Traffic, Udp, UdpWhat};
@@ -196,8 +196,13 @@ pub fn own(slot: &mut Slot, owner: Owner) {
 /// Whether the filters let through what has these ends and this socket's owner.
 #[inline(always)]
 pub fn keeps(handle: Handle, slot: &Slot, flow: &Flow) -> bool {
-    slot.flags & SELECTED != 0
-        && filter::place(handle.sk, flow, slot.socket.netns, true) == Verdict::Keep
+    let selected = if slot.socket.owner.pid == 0 {
+        // Nobody is known to have it, so it is nobody's that was asked for.
+        !config::filters(filters::OWNER)
+    } else {
+        slot.flags & SELECTED != 0
+    };
+    selected && filter::place(handle.sk, flow, slot.socket.netns, true) == Verdict::Keep
 }
 
 /// A datagram of so many bytes was sent.

@@ -73,7 +73,10 @@ fn any(sk: Typed, result: i32, flags: i32, hook: Hook) -> i32 {
         // TCP first: it is by far the usual case. What nobody asked for is not even
         // compared, since the verifier drops it.
         if sock::is_tcp(sk) {
-            return if config::emits(kinds::TCP) { done(sk, result, hook) } else { 0 };
+            if config::emits(kinds::TCP) && result >= 0 {
+                tcp(sk, hook);
+            }
+            return 0;
         }
         if config::emits(kinds::DATAGRAM) && sock::is_udp(sk) {
             datagram(sk.ptr(), result, flags, hook);
@@ -117,9 +120,13 @@ fn done(sk: Typed, result: i32, hook: Hook) -> i32 {
 
 #[inline(always)]
 fn used<K: Sock + Current>(sk: K, hook: Hook) {
-    if !sock::is_inet(sk) || !sock::is_tcp(sk) {
-        return;
+    if sock::is_inet(sk) && sock::is_tcp(sk) {
+        tcp(sk, hook);
     }
+}
+
+#[inline(always)]
+fn tcp<K: Sock + Current>(sk: K, hook: Hook) {
     let pid = task::on_cpu();
     match slot::find(sk) {
         Some(slot) if slot.flags & IGNORED != 0 => {}
