@@ -421,6 +421,8 @@ fn climb(
                 load_program(program, point, kernel).and_then(|()| attach(program, point))
             {
                 refused.push((rung, why));
+                // Half a rung would tell things twice beside the next one.
+                unload(object, rung);
                 continue 'rungs;
             }
         }
@@ -436,6 +438,25 @@ fn climb(
         });
     }
     Ok(Reached { ladder, rung: None, refused })
+}
+
+/// Detaches what is attached of a rung that cannot be had whole.
+fn unload(object: &mut Object, rung: &Rung) {
+    for (name, _) in rung.programs() {
+        // Why ignored: one that was never loaded cannot be unloaded, either.
+        let _ = match object.program_mut(name) {
+            Some(Program::BtfTracePoint(program)) => program.unload(),
+            Some(Program::RawTracePoint(program)) => program.unload(),
+            Some(Program::TracePoint(program)) => program.unload(),
+            Some(Program::FEntry(program)) => program.unload(),
+            Some(Program::FExit(program)) => program.unload(),
+            Some(Program::KProbe(program)) => program.unload(),
+            Some(Program::CgroupSock(program)) => program.unload(),
+            Some(Program::CgroupSockAddr(program)) => program.unload(),
+            Some(Program::CgroupSkb(program)) => program.unload(),
+            _ => Ok(()),
+        };
+    }
 }
 
 /// What the kernel answered to a program.
