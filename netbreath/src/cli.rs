@@ -187,6 +187,13 @@ pub struct TraceArgs {
     #[arg(long, value_name = "FILE", help_heading = TUNING)]
     pub btf: Option<PathBuf>,
 
+    /// Print what the kernel programs see and decide, on standard error: for those who
+    /// work on them
+    ///
+    /// It costs much, and lines may be missing under load.
+    #[arg(long, help_heading = TUNING)]
+    pub debug_programs: bool,
+
     /// Mutant for the tests: take whoever is on the CPU for the owner.
     #[arg(long, hide = true)]
     pub owner_from_cpu: bool,

@@ -54,7 +54,12 @@ pub fn load_all() -> (Health, String) {
     let (mut loaded, mut refused, mut broken) = (0, 0, 0);
     // What is asked for decides which branches the verifier sees.
     let plain = Ask { filter: Filter::default(), ..everything() };
-    for (asked, ask) in [("with every filter", filtered()), ("without filters", plain)] {
+    let talking = Ask { debug_programs: true, ..plain.clone() };
+    for (asked, ask) in [
+        ("with every filter", filtered()),
+        ("without filters", plain),
+        ("with debug lines", talking),
+    ] {
         let _ = writeln!(report, "{asked}:");
         let programs = match ebpf::load_all(&ask) {
             Ok(programs) => programs,
@@ -94,6 +99,7 @@ fn everything() -> Ask {
         max_sockets: 1024,
         accept_hook: true,
         btf: None,
+        debug_programs: false,
         owner_from_cpu: false,
     }
 }

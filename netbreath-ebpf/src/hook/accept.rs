@@ -17,7 +17,7 @@ use super::sock_state;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Untyped};
 use crate::slot::{ACCEPTABLE, Slot};
-use crate::{config, emit, filter, slot, sock, task};
+use crate::{config, debug, emit, filter, slot, sock, task};
 
 /// No descriptor: the hook fires before the connection has one.
 const NO_FD: u32 = u32::MAX;
@@ -91,6 +91,7 @@ fn accept(sk: Untyped, fd: u32) {
     // Who accepts it decides; what waited was still the listener's.
     slot::select(slot, &owner);
     let verdict = sock_state::settle(sk, slot, Hook::Accept);
+    debug::taken(slot.socket.id, slot.socket.owner.pid, owner.pid, verdict);
     slot.socket.owner = owner;
     slot.socket.opener = owner;
     if verdict != Verdict::Keep || !config::emits(kinds::ACCEPT) {

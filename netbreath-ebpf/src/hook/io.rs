@@ -23,7 +23,7 @@ use crate::slot::{ACCEPTABLE, IGNORED, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
 use crate::udp::{self, Handle};
-use crate::{config, emit, slot, sock, task};
+use crate::{config, debug, emit, slot, sock, task};
 
 #[btf_tracepoint(function = "sock_send_length")]
 fn nb_send_btf(ctx: BtfTracePointContext) -> i32 {
@@ -161,6 +161,7 @@ fn take<K: Sock + Current>(sk: K, slot: &mut Slot, pid: u32, hook: Hook) {
     let owner = task::owner::<K>(How::Io);
     slot::select(slot, &owner);
     let verdict = sock_state::settle(sk, slot, hook);
+    debug::taken(slot.socket.id, from.pid, owner.pid, verdict);
     slot.socket.owner = owner;
     if from.pid == pid || verdict != Verdict::Keep || !config::emits(kinds::OWNER) {
         return;

@@ -22,7 +22,7 @@ use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{EMPTY, IGNORED, PENDINGS, Pending, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
-use crate::{closed, config, emit, filter, slot, sock, task};
+use crate::{closed, config, debug, emit, filter, slot, sock, task};
 
 /// The transition that each CPU told of last: the socket's address, the states.
 #[map]
@@ -215,6 +215,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     } else {
         filter::judge(sk, slot, new == CLOSE)
     };
+    debug::transition(slot.socket.id, old as u32, new as u32, verdict);
     let wanted = wanted(old, new);
     match verdict {
         Verdict::Keep => {

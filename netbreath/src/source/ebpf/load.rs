@@ -9,6 +9,7 @@ use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, MapError};
 use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Program, ProgramError};
 use aya::{Ebpf as Object, EbpfError, EbpfLoader, Endianness};
+use aya_log::Level;
 use netbreath_common::config::{ADDR_KEY_END_BITS, AddrKey, End, PORT_WORDS, emit, filter};
 use netbreath_common::hook::Hook;
 use netbreath_common::offset::ABSENT;
@@ -245,6 +246,8 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
         loader.override_global(name, value, true);
     }
     loader.override_global("CGROUP", &cgroup, true);
+    let level = if ask.debug_programs { Level::Debug as u8 } else { 0 };
+    loader.override_global(aya_log::LEVEL, &level, true);
     loader.map_max_entries("RING", *ring_size);
     loader.map_max_entries("SLOTS_BY_ADDR", *max_sockets);
     // The kernel fills these at once, so they are small where nobody asks.

@@ -18,6 +18,7 @@ use crate::event::{Body, Event, Gap, Via};
 
 mod armed;
 mod btf;
+mod debug;
 mod decode;
 mod dns;
 mod hooks;
@@ -53,6 +54,7 @@ pub struct Ebpf {
     misses: PerCpuArray<MapData, u64>,
     stood_in: PerCpuArray<MapData, u64>,
     decoder: decode::Decoder,
+    debug: Option<debug::Lines>,
     /// Decoded and in order, but younger than the watermark.
     held: Vec<Event>,
     /// To be delivered before anything else.
@@ -83,6 +85,8 @@ pub enum Error {
     Pass { hook: &'static str, source: std::io::Error },
     #[error("cannot follow the process {pid}: {source}")]
     Follow { pid: u32, source: Box<MapError> },
+    #[error("cannot read the kernel programs' debug lines: {source}")]
+    Debug { source: aya_log::Error },
     #[error("the kernel programs and this reader disagree: {source}")]
     Decode { source: decode::Error },
 }
@@ -106,6 +110,11 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
     let misses = PerCpuArray::try_from(take(&mut object, "MISSES")?).map_err(failed("MISSES"))?;
     let stood_in =
         PerCpuArray::try_from(take(&mut object, "STOOD_IN")?).map_err(failed("STOOD_IN"))?;
+    let debug = if ask.debug_programs {
+        Some(debug::Lines::of(&mut object).map_err(|source| Error::Debug { source })?)
+    } else {
+        None
+    };
     let (now, skipped) = (Instant::now(), reached.len());
     let mut source = Ebpf {
         object,
@@ -120,6 +129,7 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
             &ask.filter,
             ask.owner_from_cpu,
         ),
+        debug,
         held: Vec::new(),
         first: Vec::new(),
         drain_at: Some(now),
@@ -256,6 +266,9 @@ impl Ebpf {
 
     /// Decodes what is in the ring into `held`. Whether there was anything.
     fn drain(&mut self) -> Result<bool, Error> {
+        if let Some(lines) = &mut self.debug {
+            lines.write();
+        }
         let Ebpf { ring, decoder, held, .. } = self;
         let (mut any, mut missed) = (false, None);
         let mut sorted = true;
