@@ -72,6 +72,12 @@ pub fn is_inet<K: Kernel>(sk: K) -> bool {
     matches!(sk.read::<u16>(config::SOCK_FAMILY()), AF_INET | AF_INET6)
 }
 
+/// Whether its own family is IPv4.
+#[inline(always)]
+pub fn is_v4<K: Kernel>(sk: K) -> bool {
+    sk.read::<u16>(config::SOCK_FAMILY()) == AF_INET
+}
+
 /// Whether it speaks TCP, or MPTCP.
 #[inline(always)]
 pub fn is_tcp<K: Kernel>(sk: K) -> bool {

@@ -16,7 +16,7 @@ use core::ffi::c_void;
 use netbreath_common::hook::Hook;
 use netbreath_common::record::{How, UdpWhat};
 
-use crate::kernel::{Kernel, Untyped};
+use crate::kernel::{Kernel, Typed, Untyped};
 use crate::udp::{self, Handle};
 use crate::{config, emit, sock};
 
@@ -85,13 +85,16 @@ fn nb_udp_conn_fx(ctx: FExitContext) -> i32 {
     let done: i32 = ctx.arg(4);
     let sock: *const c_void = ctx.arg(0);
     if done == 0
-        && let Some(sk) = crate::kernel::Typed::new(sock).follow(config::SOCKET_SK())
+        && let Some(sk) = Typed::new(sock).follow(config::SOCKET_SK())
         && sock::is_udp(sk)
     {
         let handle = Handle::of(sk.ptr());
         if let Some(slot) = handle.find_or_open(Hook::UdpConnect) {
             handle.refresh(slot);
-            connected(handle, slot);
+            // connect() to nowhere takes the remote address away.
+            if slot.socket.flow.dport != 0 {
+                connected(handle, slot);
+            }
         }
     }
     0
@@ -99,7 +102,10 @@ fn nb_udp_conn_fx(ctx: FExitContext) -> i32 {
 
 #[fexit(function = "udp_sendmsg")]
 fn nb_udp_send4_fx(ctx: FExitContext) -> i32 {
-    used(&ctx, ctx.arg(3), Hook::UdpSend, 0);
+    // An IPv6 socket that speaks IPv4 comes here on its way through its own function.
+    if sock::is_v4(Typed::new(ctx.arg(0))) {
+        used(&ctx, ctx.arg(3), Hook::UdpSend, 0);
+    }
     0
 }
 

@@ -19,11 +19,12 @@ use aya_ebpf::programs::{
 };
 use core::ffi::c_void;
 use netbreath_common::hook::Hook;
+use netbreath_common::miss::Miss;
 use netbreath_common::record::{How, UnixWhat};
 
 use crate::kernel::{Kernel, Untyped};
 use crate::unix::{self, LISTENS, NO_FD};
-use crate::{config, sock, task};
+use crate::{config, emit, sock, task};
 
 /// A system call that is under way.
 #[repr(C)]
@@ -39,30 +40,31 @@ static UNIX_CALLS: HashMap<u64, Call> = HashMap::with_max_entries(32768, BPF_F_N
 
 #[tracepoint]
 fn nb_unix_bind_in(ctx: TracePointContext) -> u32 {
-    called(&ctx)
+    called(&ctx, Hook::UnixBind)
 }
 
 #[tracepoint]
 fn nb_unix_list_in(ctx: TracePointContext) -> u32 {
-    called(&ctx)
+    called(&ctx, Hook::UnixListen)
 }
 
 #[tracepoint]
 fn nb_unix_conn_in(ctx: TracePointContext) -> u32 {
-    called(&ctx)
+    called(&ctx, Hook::UnixConnect)
 }
 
 /// A system call begins that is about a socket.
 #[inline(always)]
-fn called(ctx: &TracePointContext) -> u32 {
+fn called(ctx: &TracePointContext, hook: Hook) -> u32 {
     // events/syscalls/sys_enter_listen/format: __syscall_nr, fd.
     let Ok(fd) = (unsafe { ctx.read_at::<u64>(16) }) else { return 0 };
     if let Some(sk) = sock::from_fd(current(), fd as u32)
         && sock::is_unix(sk)
     {
         let call = Call { sk: sk.addr(), fd };
-        // If there is no room, the call is not seen: there is one place for each thread.
-        let _ = UNIX_CALLS.insert(bpf_get_current_pid_tgid(), call, BPF_ANY.into());
+        if UNIX_CALLS.insert(bpf_get_current_pid_tgid(), call, BPF_ANY.into()).is_err() {
+            emit::missed(hook, Miss::NoSlot);
+        }
     }
     0
 }

@@ -403,7 +403,8 @@ pub const LADDERS: &[Ladder] = &[
                 .losing(
                     "the end of UNIX sockets that are closed otherwise than by close() or by the \
                      end of their process: by exec, dup2() or close_range(), on their way to \
-                     another process, or by two holders at once",
+                     another process, by two holders at once, or while another thread is in a \
+                     call on them",
                 )
                 .costing(UNIX_COST),
         ],
