@@ -194,6 +194,12 @@ pub struct TraceArgs {
     #[arg(long, help_heading = TUNING)]
     pub debug_programs: bool,
 
+    /// Say in the end how often each kernel program ran and how long it took
+    ///
+    /// Measuring costs some 20 ns a call itself.
+    #[arg(long, help_heading = TUNING)]
+    pub costs: bool,
+
     /// Mutant for the tests: take whoever is on the CPU for the owner.
     #[arg(long, hide = true)]
     pub owner_from_cpu: bool,

@@ -100,6 +100,7 @@ fn everything() -> Ask {
         accept_hook: true,
         btf: None,
         debug_programs: false,
+        costs: false,
         owner_from_cpu: false,
     }
 }

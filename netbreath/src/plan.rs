@@ -187,6 +187,7 @@ pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
             accept_hook: !args.no_accept_hook,
             btf: args.btf.clone(),
             debug_programs: args.debug_programs,
+            costs: args.costs,
             owner_from_cpu: args.owner_from_cpu,
         },
         command: args.command.clone(),

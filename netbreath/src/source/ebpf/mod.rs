@@ -2,18 +2,20 @@
 
 use std::collections::HashMap as Table;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::Program;
+use aya::sys::{Stats, SyscallError, enable_stats};
+use aya_obj::generated::{bpf_cmd, bpf_prog_info};
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::{self, Miss};
 use netbreath_common::record::{self, Program as ProgramRecord, Seed, Unix};
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
-use super::{Ask, Source, gap};
+use super::{Ask, Cost, Source, gap};
 use crate::event::{Body, Event, Gap, Via};
 
 mod armed;
@@ -55,6 +57,8 @@ pub struct Ebpf {
     stood_in: PerCpuArray<MapData, u64>,
     decoder: decode::Decoder,
     debug: Option<debug::Lines>,
+    /// As long as it is open, the kernel measures its programs.
+    measures: Option<OwnedFd>,
     /// Decoded and in order, but younger than the watermark.
     held: Vec<Event>,
     /// To be delivered before anything else.
@@ -85,6 +89,8 @@ pub enum Error {
     Pass { hook: &'static str, source: std::io::Error },
     #[error("cannot follow the process {pid}: {source}")]
     Follow { pid: u32, source: Box<MapError> },
+    #[error("cannot have the kernel measure its programs: {source}")]
+    Measure { source: SyscallError },
     #[error("cannot read the kernel programs' debug lines: {source}")]
     Debug { source: aya_log::Error },
     #[error("the kernel programs and this reader disagree: {source}")]
@@ -115,6 +121,11 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
     } else {
         None
     };
+    let measures = if ask.costs {
+        Some(enable_stats(Stats::RunTime).map_err(|source| Error::Measure { source })?)
+    } else {
+        None
+    };
     let (now, skipped) = (Instant::now(), reached.len());
     let mut source = Ebpf {
         object,
@@ -130,6 +141,7 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
             ask.owner_from_cpu,
         ),
         debug,
+        measures,
         held: Vec::new(),
         first: Vec::new(),
         drain_at: Some(now),
@@ -218,6 +230,25 @@ impl Source for Ebpf {
 
     fn lost(&self) -> u64 {
         self.lost
+    }
+
+    fn costs(&self) -> Vec<Cost> {
+        if self.measures.is_none() {
+            return Vec::new();
+        }
+        let rungs = self.reached.iter().filter_map(|reached| Some((reached, reached.rung?)));
+        rungs
+            .flat_map(|(reached, rung)| rung.programs().map(move |name| (reached, name)))
+            .filter_map(|(reached, program)| {
+                let info = info(self.object.program(program)?)?;
+                Some(Cost {
+                    hook: reached.ladder.hook.name(),
+                    program,
+                    calls: info.run_cnt,
+                    time: Duration::from_nanos(info.run_time_ns),
+                })
+            })
+            .collect()
     }
 }
 
@@ -380,8 +411,8 @@ impl Ebpf {
             let mut total = self
                 .object
                 .program(rung.program)
-                .and_then(|program| recursion_misses(program.fd().ok()?.as_fd().as_raw_fd()))
-                .unwrap_or(0);
+                .and_then(info)
+                .map_or(0, |info| info.recursion_misses);
             if rung.second.is_some() {
                 // Read after the misses: the second program comes behind the first.
                 let per_cpu = self.stood_in.get(&0, 0).map_err(failed("STOOD_IN"))?;
@@ -419,9 +450,9 @@ fn clock(id: libc::clockid_t) -> i64 {
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
-/// How often the kernel skipped a program, from `struct bpf_prog_info`.
-fn recursion_misses(fd: std::os::fd::RawFd) -> Option<u64> {
-    use aya_obj::generated::{bpf_cmd, bpf_prog_info};
+/// What the kernel tells of a program.
+fn info(program: &Program) -> Option<bpf_prog_info> {
+    let fd = program.fd().ok()?.as_fd().as_raw_fd();
     #[repr(C)]
     struct Attributes {
         fd: u32,
@@ -444,5 +475,5 @@ fn recursion_misses(fd: std::os::fd::RawFd) -> Option<u64> {
             size_of::<Attributes>(),
         )
     };
-    (done == 0).then_some(info.recursion_misses)
+    (done == 0).then_some(info)
 }
