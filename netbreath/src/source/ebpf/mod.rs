@@ -238,7 +238,7 @@ impl Source for Ebpf {
         }
         let rungs = self.reached.iter().filter_map(|reached| Some((reached, reached.rung?)));
         rungs
-            .flat_map(|(reached, rung)| rung.programs().map(move |name| (reached, name)))
+            .flat_map(|(reached, rung)| rung.programs().map(move |(name, _)| (reached, name)))
             .filter_map(|(reached, program)| {
                 let info = info(self.object.program(program)?)?;
                 Some(Cost {
@@ -408,11 +408,12 @@ impl Ebpf {
     fn count_skipped(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
         for (reached, skipped) in self.reached.iter().zip(&mut self.skipped) {
             let Some(rung) = reached.rung else { continue };
-            let mut total = self
-                .object
-                .program(rung.program)
-                .and_then(info)
-                .map_or(0, |info| info.recursion_misses);
+            let mut total: u64 = rung
+                .programs()
+                .filter(|(name, _)| Some(*name) != rung.second)
+                .filter_map(|(name, _)| info(self.object.program(name)?))
+                .map(|info| info.recursion_misses)
+                .sum();
             if rung.second.is_some() {
                 // Read after the misses: the second program comes behind the first.
                 let per_cpu = self.stood_in.get(&0, 0).map_err(failed("STOOD_IN"))?;
