@@ -34,11 +34,13 @@ pub enum Hook {
     UnixListen = 27,
     UnixConnect = 28,
     UnixAccept = 29,
-    UnixClose = 30,
+    UnixSend = 30,
+    UnixReceive = 31,
+    UnixClose = 32,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 31] = [
+    pub const ALL: [Hook; 33] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
@@ -69,6 +71,8 @@ impl Hook {
         Hook::UnixListen,
         Hook::UnixConnect,
         Hook::UnixAccept,
+        Hook::UnixSend,
+        Hook::UnixReceive,
         Hook::UnixClose,
     ];
 
@@ -105,6 +109,8 @@ impl Hook {
             Hook::UnixListen => "unix_listen",
             Hook::UnixConnect => "unix_connect",
             Hook::UnixAccept => "unix_accept",
+            Hook::UnixSend => "unix_send",
+            Hook::UnixReceive => "unix_receive",
             Hook::UnixClose => "unix_close",
         }
     }

@@ -5,7 +5,11 @@
 //! `int unix_stream_connect(struct socket *sock, struct sockaddr *uaddr, int addr_len, int
 //! flags)`, its twin for datagrams, and `int unix_accept(struct socket *sock, struct socket
 //! *newsock, …)`, and the entry of `int unix_release(struct socket *sock)`; the system
-//! calls themselves, and the exits of processes, which close what they have open.
+//! calls themselves, and the exits of processes, which close what they have open. Who uses
+//! one, `io` sees; where its tracepoints do not exist, the returns of `int
+//! unix_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)`, `int
+//! unix_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t size, int flags)` and
+//! their twins for datagrams and packets.
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::BPF_ANY;
@@ -167,6 +171,46 @@ fn nb_unix_dcon_fx(ctx: FExitContext) -> i32 {
 fn nb_unix_acc_fx(ctx: FExitContext) -> i32 {
     if let Some(sk) = of_socket(bare(&ctx, 1)) {
         accepted(sk, NO_FD);
+    }
+    0
+}
+
+#[fexit(function = "unix_stream_sendmsg")]
+fn nb_unix_snd_fx(ctx: FExitContext) -> i32 {
+    if ctx.arg::<i32>(3) >= 0
+        && let Some(sk) = of_socket(bare(&ctx, 0))
+    {
+        used(sk, Hook::UnixSend);
+    }
+    0
+}
+
+#[fexit(function = "unix_dgram_sendmsg")]
+fn nb_unix_dsnd_fx(ctx: FExitContext) -> i32 {
+    if ctx.arg::<i32>(3) >= 0
+        && let Some(sk) = of_socket(bare(&ctx, 0))
+    {
+        used(sk, Hook::UnixSend);
+    }
+    0
+}
+
+#[fexit(function = "unix_stream_recvmsg")]
+fn nb_unix_rcv_fx(ctx: FExitContext) -> i32 {
+    if ctx.arg::<i32>(4) >= 0
+        && let Some(sk) = of_socket(bare(&ctx, 0))
+    {
+        used(sk, Hook::UnixReceive);
+    }
+    0
+}
+
+#[fexit(function = "unix_dgram_recvmsg")]
+fn nb_unix_drcv_fx(ctx: FExitContext) -> i32 {
+    if ctx.arg::<i32>(4) >= 0
+        && let Some(sk) = of_socket(bare(&ctx, 0))
+    {
+        used(sk, Hook::UnixReceive);
     }
     0
 }

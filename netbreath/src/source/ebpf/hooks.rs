@@ -391,6 +391,24 @@ pub const LADDERS: &[Ladder] = &[
         rungs: &[Rung::new("nb_udp_close", Cgroup("sock_release"))],
     },
     Ladder {
+        hook: Hook::UnixSend,
+        purpose: "which process writes to a UNIX socket: without it, one that was passed to \
+            another process or inherited seems to be its opener's",
+        events: emit::UNIX,
+        needed: false,
+        rungs: &[Rung::new("nb_unix_snd_fx", Fexit("unix_stream_sendmsg", 3))
+            .with(&[("nb_unix_dsnd_fx", Fexit("unix_dgram_sendmsg", 3))])],
+    },
+    Ladder {
+        hook: Hook::UnixReceive,
+        purpose: "which process reads from a UNIX socket: without it, one that was passed to \
+            another process or inherited seems to be its opener's",
+        events: emit::UNIX,
+        needed: false,
+        rungs: &[Rung::new("nb_unix_rcv_fx", Fexit("unix_stream_recvmsg", 4))
+            .with(&[("nb_unix_drcv_fx", Fexit("unix_dgram_recvmsg", 4))])],
+    },
+    Ladder {
         hook: Hook::UnixClose,
         purpose: "when UNIX sockets are closed",
         events: emit::UNIX,

@@ -121,8 +121,8 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
             let unwanted = match ladder.hook {
                 Hook::Accept => !ask.accept_hook,
                 // The better rung of the other sees them all.
-                Hook::UdpSend => sees_all(&reached, Hook::Send),
-                Hook::UdpReceive => sees_all(&reached, Hook::Receive),
+                Hook::UdpSend | Hook::UnixSend => sees_all(&reached, Hook::Send),
+                Hook::UdpReceive | Hook::UnixReceive => sees_all(&reached, Hook::Receive),
                 _ => false,
             };
             if !unwanted && ladder.events & wanted != 0 {
