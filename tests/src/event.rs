@@ -44,6 +44,7 @@ pub struct Event {
     pub hook: Option<String>,
     pub what: Option<String>,
     pub why: Option<String>,
+    pub mend: Option<String>,
     pub count: Option<u64>,
     /// Keys that only some kinds of events have.
     #[serde(flatten)]

@@ -364,6 +364,15 @@ impl Stage {
         Ok(())
     }
 
+    /// As `expect`, for a socket that never came to have a local end.
+    pub fn expect_unbound(&mut self, entry: &Entry, path: &str) -> Result<()> {
+        self.expect(entry, path)?;
+        if let Some(life) = self.lives.last_mut() {
+            life.any_address = true;
+        }
+        Ok(())
+    }
+
     /// Expects exactly these events of a UDP socket, whose processes are those of the
     /// words.
     pub fn expect_udp(&mut self, entry: &Entry, words: Vec<Word>) {
@@ -413,6 +422,11 @@ impl Stage {
         // Of a listener that is older than the tracer, any holder may be the owner.
         let how = if listener.after < self.started { "snapshot" } else { "listen" };
         Ok(Claim { how: "inherited", ..self.claim(how, listener) })
+    }
+
+    /// What is expected so far.
+    pub fn lives(&self) -> &[Life] {
+        &self.lives
     }
 
     /// Waits for the last packets, ends the tracer and judges.

@@ -11,12 +11,13 @@ use aya_ebpf::programs::{FExitContext, RetProbeContext, TracePointContext};
 use core::ffi::c_void;
 use netbreath_common::config::emit as kinds;
 use netbreath_common::hook::Hook;
+use netbreath_common::miss::Miss;
 use netbreath_common::record::{Accept, Flow, How, Kind};
 
 use super::sock_state;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Untyped};
-use crate::slot::{ACCEPTABLE, Slot};
+use crate::slot::Slot;
 use crate::{config, debug, emit, filter, slot, sock, task};
 
 /// No descriptor: the hook fires before the connection has one.
@@ -78,7 +79,7 @@ fn accept(sk: Untyped, fd: u32) {
         return;
     }
     let at = emit::now();
-    let slot = match slot::accepted(sk.addr()) {
+    let slot = match slot::accepted(sk) {
         Some(slot) => slot,
         None => match older(sk, at) {
             Some(slot) => slot,
@@ -86,27 +87,27 @@ fn accept(sk: Untyped, fd: u32) {
         },
     };
     sock::identify(sk, &mut slot.socket, at);
-    slot.flags &= !ACCEPTABLE;
     let owner = task::owner::<Untyped>(How::Accept);
     // Who accepts it decides; what waited was still the listener's.
     slot::select(slot, &owner);
-    let verdict = sock_state::settle(sk, slot, Hook::Accept);
+    let verdict = sock_state::settle(sk, slot, Hook::Accept, true);
     debug::taken(slot.socket.id, slot.socket.owner.pid, owner.pid, verdict);
-    slot.socket.owner = owner;
-    slot.socket.opener = owner;
-    if verdict != Verdict::Keep || !config::emits(kinds::ACCEPT) {
-        return;
-    }
+    let at = slot::accept(slot, owner, at);
     let queued = if slot.established == 0 { 0 } else { at.saturating_sub(slot.established) };
-    emit::record::<Accept>(Hook::Accept, Kind::Accept, at, |record| {
-        let record = record.as_mut_ptr();
-        unsafe {
-            (&raw mut (*record).socket).write(slot.socket);
-            (&raw mut (*record).queued).write(queued);
-            (&raw mut (*record).fd).write(fd);
-            (&raw mut (*record).zero).write(0);
-        }
-    });
+    if verdict == Verdict::Keep && config::emits(kinds::ACCEPT) {
+        emit::record::<Accept>(Hook::Accept, Kind::Accept, at, |record| {
+            let record = record.as_mut_ptr();
+            unsafe {
+                (&raw mut (*record).socket).write(slot.socket);
+                (&raw mut (*record).socket.owner).write(owner);
+                (&raw mut (*record).socket.opener).write(owner);
+                (&raw mut (*record).queued).write(queued);
+                (&raw mut (*record).fd).write(fd);
+                (&raw mut (*record).zero).write(0);
+            }
+        });
+    }
+    slot::release(slot);
 }
 
 /// A slot for a connection that has none: it was established before netbreath
@@ -118,7 +119,7 @@ fn older(sk: Untyped, at: u64) -> Option<&'static mut Slot> {
     if filter::place(sk, &flow, sock::netns(sk), true) == Verdict::Drop {
         return None;
     }
-    let slot = slot::open(sk, Hook::Accept)?;
+    let slot = slot::open(sk, Hook::Accept, Miss::NoSlot)?;
     sock::describe(sk, &mut slot.socket, at);
     sock::read_flow(sk, &mut slot.socket.flow);
     Some(slot)

@@ -80,5 +80,5 @@ fn connect<K: Kernel>(sk: K, port: u16) {
         return;
     }
     slot.socket.flow.sport = port;
-    sock_state::settle(sk, slot, Hook::Connect);
+    sock_state::settle(sk, slot, Hook::Connect, false);
 }

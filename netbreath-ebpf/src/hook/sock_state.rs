@@ -17,6 +17,7 @@ use netbreath_common::miss::Miss;
 use netbreath_common::record::{How, Kind, State};
 use netbreath_common::tcp::TcpState;
 
+use super::connect_return;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{EMPTY, IGNORED, PENDINGS, Pending, Slot};
@@ -53,12 +54,7 @@ fn nb_state_btf2(ctx: BtfTracePointContext) -> i32 {
         }
     }
     // An interrupt may also have come between the two, so this proves nothing yet.
-    let seen = match slot::find(sk) {
-        Some(slot) => i32::from(slot.state) == new,
-        // Forgotten already.
-        None => config::HAS_DESTROY() == 0 && new == TcpState::Close as i32,
-    };
-    if !seen && old != new {
+    if old != new && !slot::is_in(sk, new) {
         emit::stood_in();
         sock_state::<Typed>(sk, old, new);
     }
@@ -135,10 +131,10 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     }
     let found = match begun {
         Some(How::Inherited) => slot::open_child(sk, Hook::SockState),
-        Some(_) => slot::open(sk, Hook::SockState),
+        Some(_) => slot::open(sk, Hook::SockState, Miss::NoSlot),
         None => match known {
             // Older than netbreath, and no seed told of it.
-            None => match slot::open(sk, Hook::SockState) {
+            None => match slot::open_older(sk, Hook::SockState, Miss::NoSlot) {
                 Some(slot) => {
                     sock::describe(sk, &mut slot.socket, at);
                     Some(slot)
@@ -149,7 +145,8 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         },
     };
     let Some(mut slot) = found else { return };
-    slot.state = new as u16;
+    slot::enter(sk, slot, new);
+    let at = slot::take_turn(slot, at);
     if slot.flags & IGNORED != 0 {
         forget(sk, new);
         return;
@@ -186,7 +183,12 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             }
             slot = slot::park(sk, slot, Hook::SockState);
         }
-        Some(how) => slot::own(slot, task::owner::<K>(how)),
+        Some(how) => {
+            if how == How::Connect {
+                connect_return::sends();
+            }
+            slot::own(slot, task::owner::<K>(how));
+        }
         None => sock::identify(sk, &mut slot.socket, at),
     }
 
@@ -257,7 +259,7 @@ fn forget<K: Kernel>(sk: K, new: i32) {
 
 /// Whether the transition itself is asked for.
 #[inline(always)]
-fn wanted(old: i32, new: i32) -> bool {
+pub fn wanted(old: i32, new: i32) -> bool {
     let states = config::STATES();
     config::emits(kinds::STATE)
         && (states == 0 || states & (1 << (old & 31) | 1 << (new & 31)) != 0)
@@ -276,9 +278,10 @@ fn hold(slot: &mut Slot, transition: Pending) {
 }
 
 /// Judges a socket anew, since more is known of it, and sends or drops what waited.
+/// `last`: nothing more will become known.
 #[inline(always)]
-pub fn settle<K: Kernel>(sk: K, slot: &mut Slot, hook: Hook) -> Verdict {
-    let verdict = filter::judge(sk, slot, false);
+pub fn settle<K: Kernel>(sk: K, slot: &mut Slot, hook: Hook, last: bool) -> Verdict {
+    let verdict = filter::judge(sk, slot, last);
     match verdict {
         Verdict::Keep => flush(slot, hook),
         Verdict::Drop => slot.pendings = 0,
@@ -303,7 +306,7 @@ fn flush(slot: &mut Slot, hook: Hook) {
 }
 
 #[inline(always)]
-fn send(slot: &Slot, transition: &Pending, hook: Hook) {
+pub fn send(slot: &Slot, transition: &Pending, hook: Hook) {
     emit::record::<State>(hook, Kind::State, transition.at, |record| {
         let record = record.as_mut_ptr();
         unsafe {

@@ -34,6 +34,8 @@ pub struct Rung {
     pub lost: &'static str,
     /// What it costs those who are not traced; empty if nothing to speak of.
     pub cost: &'static str,
+    /// It reads structures of the kernel, so the kernel must describe its types.
+    pub needs_types: bool,
 }
 
 /// An attach point.
@@ -76,7 +78,7 @@ impl Attach {
 
 impl Rung {
     const fn new(program: &'static str, attach: Attach) -> Rung {
-        Rung { program, second: None, attach, more: &[], lost: "", cost: "" }
+        Rung { program, second: None, attach, more: &[], lost: "", cost: "", needs_types: true }
     }
 
     const fn losing(self, lost: &'static str) -> Rung {
@@ -93,6 +95,10 @@ impl Rung {
 
     const fn with(self, more: &'static [(&'static str, Attach)]) -> Rung {
         Rung { more, ..self }
+    }
+
+    const fn without_types(self) -> Rung {
+        Rung { needs_types: false, ..self }
     }
 
     /// Its programs, in the order in which they are attached.
@@ -241,6 +247,18 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_connect_kp", Kprobe("tcp_connect")),
             Rung::new("nb_connect_ops", SockOps),
         ],
+    },
+    Ladder {
+        hook: Hook::ConnectReturn,
+        purpose: "which calls of connect() fail before they send anything, such as for want of a \
+            route",
+        events: emit::CONNECT_FAILED,
+        needed: false,
+        rungs: &[Rung::new(
+            "nb_connret_sys",
+            Tracepoint(&[("syscalls", "sys_enter_connect"), ("syscalls", "sys_exit_connect")]),
+        )
+        .costing("every system call on this machine takes some 20 ns longer")],
     },
     Ladder {
         hook: Hook::Send,
@@ -497,6 +515,13 @@ pub const LADDERS: &[Ladder] = &[
                 "the changes from CLOSE to LISTEN and from LISTEN to SYN_RECV; who owns a \
                  connection that came in, before it is accepted",
             ),
+            Rung::new("nb_state_bare", Tracepoint(&[("sock", "inet_sock_set_state")]))
+                .losing(
+                    "who owns a connection that came in, or was passed on; the local port of \
+                     SYN_SENT; programs, network namespaces and control groups; how connections \
+                     ended",
+                )
+                .without_types(),
         ],
     },
 ];

@@ -25,10 +25,11 @@ mod decode;
 mod dns;
 mod hooks;
 mod load;
+pub mod privilege;
 mod process;
 
 use armed::Armed;
-pub use load::{Reached, Verdict, cgroup_root, missing_privilege};
+pub use load::{Reached, Tracefs, Verdict, cgroup_root, tracefs};
 
 /// How often the ring is drained while there is work. A lone event does not wait so
 /// long: it wakes the reader itself.
@@ -70,8 +71,17 @@ pub struct Ebpf {
     boot: i64,
     counted: Table<(Hook, Miss), u64>,
     /// How often the kernel has skipped each hook of `reached`.
-    skipped: Vec<u64>,
+    skipped: Vec<Skipped>,
     lost: u64,
+}
+
+/// Calls of a hook's program that the kernel has skipped.
+#[derive(Clone, Copy, Default)]
+struct Skipped {
+    /// Of the first program of a pair, or the only one.
+    calls: u64,
+    /// Those that no other program has taken either, which a gap has told.
+    told: u64,
 }
 
 /// Why the kernel programs give no events.
@@ -148,7 +158,7 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         check_at: now + CHECK_EVERY,
         boot: boot(),
         counted: Table::new(),
-        skipped: vec![0; skipped],
+        skipped: vec![Skipped::default(); skipped],
         lost: 0,
     };
     source.begin()?;
@@ -258,6 +268,10 @@ impl Ebpf {
         let at = boot_time();
         self.first.push(Event { at, via: Via::Timer, body: Body::Clock { boot: self.boot } });
         for gap in self.reached.iter().filter_map(Reached::gap) {
+            self.first.push(Event { at, via: Via::Kernel, body: Body::Gap(gap) });
+        }
+        if !privilege::DAC_READ_SEARCH.is_held() {
+            let gap = gap::no_cgroups(privilege::DAC_READ_SEARCH.name);
             self.first.push(Event { at, via: Via::Kernel, body: Body::Gap(gap) });
         }
         // Processes first: they own the sockets.
@@ -407,23 +421,34 @@ impl Ebpf {
     /// Appends a gap for each hook that the kernel has skipped since the last call.
     fn count_skipped(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
         for (reached, skipped) in self.reached.iter().zip(&mut self.skipped) {
+            if reached.ladder.hook == Hook::Destroy {
+                // It tells nothing: what stays behind in the map is known to be stale by
+                // its cookie.
+                continue;
+            }
             let Some(rung) = reached.rung else { continue };
-            let mut total: u64 = rung
+            let calls: u64 = rung
                 .programs()
                 .filter(|(name, _)| Some(*name) != rung.second)
                 .filter_map(|(name, _)| info(self.object.program(name)?))
                 .map(|info| info.recursion_misses)
                 .sum();
+            if calls == skipped.calls {
+                continue;
+            }
+            skipped.calls = calls;
+            let mut total = calls;
             if rung.second.is_some() {
                 // Read after the misses: the second program comes behind the first.
                 let per_cpu = self.stood_in.get(&0, 0).map_err(failed("STOOD_IN"))?;
                 total = total.saturating_sub(per_cpu.iter().sum());
             }
-            let count = total.saturating_sub(*skipped);
-            *skipped = total.max(*skipped);
+            let hook = reached.ladder.hook;
+            let count = total.saturating_sub(skipped.told);
             if count > 0 {
+                skipped.told = total;
                 self.lost += count;
-                events.push(here(gap::skipped(reached.ladder.hook, count)));
+                events.push(here(gap::skipped(hook, count)));
             }
         }
         Ok(())
