@@ -74,6 +74,7 @@ pub mod emit {
     pub const RETRANSMIT: u32 = 1 << 7;
     pub const RESET: u32 = 1 << 8;
     pub const DROP: u32 = 1 << 9;
+    pub const HALF_OPEN: u32 = 1 << 10;
     pub const UDP: u32 = 1 << 24;
     pub const DNS: u32 = 1 << 25;
     pub const UNIX: u32 = 1 << 26;
@@ -82,4 +83,17 @@ pub mod emit {
     pub const DATAGRAM: u32 = UDP | DNS;
     /// Any that is about TCP.
     pub const TCP: u32 = !(UDP | DNS | UNIX | PROCESS);
+}
+
+/// Places in the map `START`: what a pass over all there is finds at the start.
+pub mod start {
+    /// The kernel's clock of timers.
+    pub const JIFFIES: u32 = 0;
+    /// `CLOCK_MONOTONIC` in nanoseconds at that moment.
+    pub const MONOTONIC: u32 = 1;
+    /// Ticks a second, which the reader finds out; 0 until then.
+    pub const HZ: u32 = 2;
+    /// Requests that waited at listeners: some may be older than the hooks.
+    pub const REQUESTS: u32 = 3;
+    pub const COUNT: u32 = 4;
 }

@@ -28,6 +28,12 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
             word(",\"state\":", seed.state.name(), out);
             field(",\"fd\":", Some(seed.fd), out);
         }
+        Body::HalfOpen(half_open) => {
+            field(",\"retries\":", half_open.retries, out);
+            if half_open.syn_cookie {
+                out.extend_from_slice(b",\"syn_cookie\":true");
+            }
+        }
         Body::State(state) => {
             word(",\"old\":", state.old.name(), out);
             word(",\"new\":", state.new.name(), out);
@@ -100,6 +106,9 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
 /// Which socket, and between whom.
 fn ends(socket: &Socket, out: &mut Vec<u8>) {
     identity(",\"socket\":", Some(socket.id), out);
+    if socket.peer.is_some() {
+        identity(",\"peer\":", socket.peer, out);
+    }
     word(",\"proto\":", socket.proto.name(), out);
     field(",\"family\":", Some(socket.flow.family.number()), out);
     out.extend_from_slice(b",\"local\":\"");

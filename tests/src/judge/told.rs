@@ -82,6 +82,8 @@ fn value(event: &Event, key: &str) -> Value {
         "from.pid" => pid(&event.from),
         "opened_by.pid" => pid(&event.opened_by),
         "proto" => event.proto.clone().into(),
+        // A string, as it stands there.
+        "peer" => event.peer.map(|peer| peer.to_string()).into(),
         "family" => event.family.into(),
         "state" => event.state.clone().into(),
         "fd" => event.fd.into(),

@@ -113,6 +113,11 @@ impl Rung {
         [&self.attach].into_iter().chain(self.more.iter().map(|(_, attach)| attach))
     }
 
+    /// It is called for each transition there is.
+    pub const fn sees_every_transition(&self) -> bool {
+        !matches!(self.attach, Attach::Kprobe(_)) && self.second.is_some()
+    }
+
     /// Its pointers are typed, so that slots can lie on the socket.
     pub const fn is_typed(&self) -> bool {
         matches!(self.attach, Attach::BtfTracepoint(_))
@@ -156,6 +161,9 @@ const NO_INHERITANCE: &str = "who owns a connection that came in, before it is a
 const NO_REASON: &str = "the kernel's reason";
 
 const NO_FD: &str = "the number of a new descriptor; who waited in accept() at the start already";
+
+/// The time in SYN_RECV is known by half-open connections, too.
+pub const HALF_OPEN_EVENTS: u32 = emit::HALF_OPEN | emit::STATE;
 
 /// In the order in which they are attached: transitions after what they lean on.
 pub const LADDERS: &[Ladder] = &[
@@ -259,6 +267,31 @@ pub const LADDERS: &[Ladder] = &[
             Tracepoint(&[("syscalls", "sys_enter_connect"), ("syscalls", "sys_exit_connect")]),
         )
         .costing("every system call on this machine takes some 20 ns longer")],
+    },
+    Ladder {
+        hook: Hook::HalfOpen,
+        events: HALF_OPEN_EVENTS,
+        purpose: "connections that are half-open: without it, nothing shows of one before its \
+            socket is made, and its time in SYN_RECV begins only then",
+        needed: false,
+        // A SYN that is answered with a SYN cookie is known when its connection is made.
+        rungs: &[Rung::new("nb_half_open_ops", SockOps)],
+    },
+    Ladder {
+        hook: Hook::Mini,
+        events: emit::STATE,
+        purpose: "packets to connections in TIME_WAIT, and to those in FIN_WAIT2 that no process \
+            holds: without it, when these get the peer's FIN is not seen",
+        needed: false,
+        rungs: &[Rung::new("nb_mini_btf", BtfTracepoint("kfree_skb"))],
+    },
+    Ladder {
+        hook: Hook::MiniReset,
+        events: emit::STATE,
+        purpose: "data to connections in FIN_WAIT2 that no process holds: without it, that this \
+            ends one is noticed only when its time would have been over",
+        needed: false,
+        rungs: &[Rung::new("nb_mini_reset_btf", BtfTracepoint("tcp_send_reset"))],
     },
     Ladder {
         hook: Hook::Send,

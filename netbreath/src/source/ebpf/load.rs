@@ -15,7 +15,9 @@ use netbreath_common::hook::Hook;
 use netbreath_common::offset::ABSENT;
 
 use super::btf::{self, Btf};
-use super::hooks::{Attach, LADDERS, Ladder, PROCESSES, Rung, SEED, SEED_UDP, SEED_UNIX};
+use super::hooks::{
+    Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PROCESSES, Rung, SEED, SEED_UDP, SEED_UNIX,
+};
 use super::privilege::{self, Capability};
 use crate::event::{Family, Gap};
 use crate::filter::{EventKind, Filter, Network};
@@ -108,6 +110,7 @@ struct Company {
     connect: bool,
     accept: bool,
     destroy: bool,
+    half_open: bool,
 }
 
 /// Loads and attaches all that `ask` needs.
@@ -115,8 +118,13 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
     let kernel = Kernel::ask(ask.btf.as_deref())?;
     let wanted = emit_bits(&ask.filter);
     let tcp = wanted & emit::TCP != 0;
-    let mut company =
-        Company { storage: true, connect: true, accept: ask.accept_hook, destroy: true };
+    let mut company = Company {
+        storage: true,
+        connect: true,
+        accept: ask.accept_hook,
+        destroy: true,
+        half_open: HALF_OPEN_EVENTS & wanted != 0,
+    };
     loop {
         let mut object = open(ask, &kernel, company)?;
         fill(&mut object, &ask.filter)?;
@@ -145,6 +153,7 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
             connect: !tcp || rung(Hook::Connect).is_some(),
             accept: company.accept && (!tcp || rung(Hook::Accept).is_some()),
             destroy: !tcp || rung(Hook::Destroy).is_some(),
+            half_open: rung(Hook::HalfOpen).is_some(),
         };
         if company == true_company {
             return Ok(Loaded { object, reached, reasons: kernel.reasons });
@@ -156,7 +165,8 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
 /// Loads every program of the object on its own and attaches none.
 pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     let kernel = Kernel::ask(ask.btf.as_deref())?;
-    let company = Company { storage: true, connect: true, accept: true, destroy: true };
+    let company =
+        Company { storage: true, connect: true, accept: true, destroy: true, half_open: true };
     let mut object = open(ask, &kernel, company)?;
     let mut all = Vec::new();
     for rung in all_rungs() {
@@ -264,6 +274,7 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
         ("HAS_CONNECT", company.connect.into()),
         ("HAS_ACCEPT", company.accept.into()),
         ("HAS_DESTROY", company.destroy.into()),
+        ("HAS_HALF_OPEN", company.half_open.into()),
     ]);
     let cgroup = filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.id);
 
@@ -331,6 +342,7 @@ fn emit_bits(filter: &Filter) -> u32 {
         (emit::ACCEPT, EventKind::Accept),
         (emit::SEED, EventKind::Seed),
         (emit::OWNER, EventKind::Owner),
+        (emit::HALF_OPEN, EventKind::HalfOpen),
         (emit::CONNECT_FAILED, EventKind::ConnectFailed),
         (emit::CLOSED, EventKind::Closed),
         (emit::RETRANSMIT, EventKind::Retransmit),
