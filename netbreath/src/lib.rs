@@ -21,6 +21,7 @@ pub mod host;
 pub mod life;
 pub mod name;
 pub mod output;
+pub mod packet;
 pub mod plan;
 pub mod run;
 pub mod service;

@@ -186,8 +186,10 @@ pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
         && args.replay.is_none())
     .then_some(if filter == Filter::default() {
         "watching every TCP connection of this machine; Ctrl-C ends"
-    } else {
+    } else if filter.events.iter().all(EventKind::is_usual) {
         "watching the TCP connections that match; Ctrl-C ends"
+    } else {
+        "watching what matches; Ctrl-C ends"
     });
     Ok(Trace {
         ask: Ask {
@@ -222,6 +224,7 @@ fn filter(args: &TraceArgs, host: &impl Host) -> Result<Filter, Error> {
     let other = |kind: &&EventKind| **kind != EventKind::State;
     if !args.state.is_empty()
         && !args.event.contains(&EventKind::State)
+        && !args.event.contains(&EventKind::All)
         && let Some(event) = args.event.iter().find(other)
     {
         return Err(Error::StateAndEvent { event: event.name() });
@@ -542,8 +545,8 @@ fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
             timezone: TimeZone::system(),
         },
         names: !args.numeric,
-        seeds: args.event.contains(&EventKind::Seed),
-        processes: args.event.iter().any(EventKind::is_of_process),
+        seeds: args.event.iter().any(|kind| matches!(kind, EventKind::Seed | EventKind::All)),
+        processes: args.event.iter().any(|kind| kind.is_of_process() || *kind == EventKind::All),
         sockets: true,
     })
 }
@@ -847,6 +850,7 @@ mod tests {
         assert_eq!(output(Terminal { width: None, ..terminal }, ""), (Some(80), true));
         assert!(on(terminal, "").unwrap().greeting.unwrap().contains("every TCP connection"));
         assert!(on(terminal, "--port 1").unwrap().greeting.unwrap().contains("match"));
+        assert!(on(terminal, "--event dns").unwrap().greeting.unwrap().contains("what matches"));
         assert!(on(terminal, "-- true").unwrap().greeting.is_none());
     }
 }

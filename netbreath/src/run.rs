@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::cli::FormatName;
 use crate::command::{self, Running};
 use crate::event::network::Change;
-use crate::event::{Body, Event};
+use crate::event::{Body, Event, UnixWhat};
 use crate::format::Format;
 use crate::format::csv::Csv;
 use crate::format::json::Json;
@@ -94,7 +94,10 @@ impl Lines {
             | Body::Closed(_)
             | Body::Retransmit(_)
             | Body::Reset(_)
-            | Body::Drop(_) => true,
+            | Body::Drop(_)
+            | Body::Udp(_)
+            | Body::Dns(_) => true,
+            Body::Unix(ref unix) => unix.what != UnixWhat::Seed || self.seeds,
             Body::Seed(_) => self.seeds,
             Body::Exec(_) | Body::Fork(_) | Body::Exit(_) => self.processes,
             Body::Link(_) | Body::Address(_) | Body::Route(_) | Body::Neighbour(_) => {

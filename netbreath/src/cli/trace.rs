@@ -200,6 +200,7 @@ Examples:
   sudo netbreath trace                        every connection of this machine
   sudo netbreath trace -- curl example.com    only what this command does
   sudo netbreath trace --comm nginx --port 80,443
+  sudo netbreath trace --event dns            who asks for which names
   sudo netbreath trace --format jsonl -o today.jsonl
 `netbreath trace --help` tells more, with the exit codes.";
 
@@ -208,15 +209,29 @@ Examples:
   sudo netbreath trace                        every connection of this machine
   sudo netbreath trace -- curl example.com    only what this command does
   sudo netbreath trace --comm nginx --port 80,443
+  sudo netbreath trace --event dns            who asks for which names
+  sudo netbreath trace --event udp,unix       other sockets than TCP's
   sudo netbreath trace --format jsonl -o today.jsonl
 
 How the owner is known (column HOW):
   connect     it opened the connection
+  bind        it gave a UDP socket, or a UNIX socket for datagrams, its address
   listen      it waits for connections
   accept      it took the connection from a listener
   inherited   it owns the listener; nobody has taken the connection yet
   snapshot    it held the connection when netbreath started
   io          it read from it or wrote to it, after somebody else had opened it
+
+Other sockets than TCP's, if --event names them:
+  udp     bound, connected, first datagram each way with its own two ends, closed
+          (`close out 1/29 in 2/90`: 1 datagram with 29 bytes sent, 2 with 90 read)
+  dns     each query and response on the ports 53 and 5353, at every socket of this
+          machine that sends or gets it; IN STATE is the time from the query to the
+          response. Of long messages, the first 512 bytes are read; DNS over TCP
+          or encrypted is not
+  unix    listening, connected, accepted, closed, with the processes at both ends;
+          names in the abstract namespace begin with @. Filters on addresses, ports
+          and families leave these sockets out
 
 Formats:
   text    for people

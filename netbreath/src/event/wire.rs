@@ -13,9 +13,10 @@ use serde::{Deserialize, Deserializer};
 
 use super::network::{Address, Change, Changed, Link, Neighbour, Route};
 use super::{
-    Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Drop, Endpoint, Errno, Event,
-    Family, Flow, Gap, HalfOpen, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed,
-    Segment, Socket, SocketId, State, Traffic, Via,
+    Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Datagrams, Dns, DnsMessage,
+    Drop, Endpoint, Errno, Event, Family, Flow, Gap, HalfOpen, Handover, How, Owner, Process,
+    Proto, Reset, Retransmit, Seed, Segment, Socket, SocketId, State, Traffic, Udp, UdpWhat, Unix,
+    UnixKind, UnixWhat, Via,
 };
 
 /// An [`Event`] as it stands on a line of JSON.
@@ -28,7 +29,7 @@ pub struct Line {
     #[serde(default, deserialize_with = "nullable")]
     socket: Option<Option<Id>>,
     peer: Option<Id>,
-    proto: Option<Proto>,
+    proto: Option<ProtoName>,
     family: Option<u8>,
     local: Option<Endpoint>,
     remote: Option<Endpoint>,
@@ -90,6 +91,19 @@ pub struct Line {
     neighbour: Option<Box<Neighbour>>,
     /// What it was before, of the kind that the event is about.
     was: Option<serde_json::Value>,
+    datagrams_sent: Option<u64>,
+    datagrams_received: Option<u64>,
+    id: Option<u16>,
+    name: Option<Arc<str>>,
+    /// `dns`: the type of a record; `unix`: the type of the socket.
+    r#type: Option<Arc<str>>,
+    rcode: Option<Arc<str>>,
+    #[serde(default)]
+    answers: Vec<Arc<str>>,
+    latency_ns: Option<u64>,
+    truncated: Option<bool>,
+    path: Option<Arc<str>>,
+    peer_owner: Option<OwnerLine>,
     hook: Option<String>,
     what: Option<String>,
     why: Option<String>,
@@ -106,6 +120,8 @@ pub enum WireError {
     Family(u8),
     #[error("\"was\" is no {event}: {source}")]
     Was { event: &'static str, source: serde_json::Error },
+    #[error("an event of kind {event:?} has no {key:?} that is {value:?}")]
+    Unknown { event: &'static str, key: &'static str, value: String },
 }
 
 impl Line {
@@ -137,6 +153,31 @@ impl Line {
                     _ => Body::Neighbour(kind.of(self.neighbour)?),
                 }
             }
+            Named::Unix => Body::Unix(Box::new(Unix {
+                what: one_of(
+                    event,
+                    "what",
+                    self.what.as_deref().ok_or(need("what"))?,
+                    UnixWhat::ALL.map(|what| (what.name(), what)),
+                )?,
+                id: self.socket.flatten().ok_or(need("socket"))?.0,
+                peer: self.peer.map(|peer| peer.0),
+                kind: one_of(
+                    event,
+                    "type",
+                    self.r#type.as_deref().ok_or(need("type"))?,
+                    UnixKind::ALL.map(|kind| (kind.name(), kind)),
+                )?,
+                path: self.path,
+                fd: self.fd.flatten(),
+                owner: self.owner.flatten().map(OwnerLine::owner),
+                from: self.from.flatten().map(OwnerLine::owner),
+                peer_owner: self.peer_owner.map(OwnerLine::owner),
+                opened_by: self.opened_by.map(OwnerLine::owner),
+                netns: self.netns.flatten(),
+                cgroup: self.cgroup.flatten().map(|path| Cgroup::from(&*path)),
+                born: self.born.unwrap_or(false),
+            })),
             Named::Exec | Named::Fork | Named::Exit => {
                 let process = Process {
                     pid: self.pid.ok_or(need("pid"))?,
@@ -162,12 +203,17 @@ impl Line {
             | Named::Closed
             | Named::Retransmit
             | Named::Reset
-            | Named::Drop => {
+            | Named::Drop
+            | Named::Udp
+            | Named::Dns => {
                 let socket = Socket {
                     // Null: a segment that came for none.
                     id: self.socket.ok_or(need("socket"))?.map_or(SocketId(0), |id| id.0),
                     peer: self.peer.map(|peer| peer.0),
-                    proto: self.proto.ok_or(need("proto"))?,
+                    proto: match self.proto.ok_or(need("proto"))? {
+                        ProtoName::Unix => return Err(unknown(event, "proto", "unix")),
+                        ProtoName::Inet(proto) => proto,
+                    },
                     flow: Flow {
                         family: match self.family.ok_or(need("family"))? {
                             4 => Family::V4,
@@ -266,6 +312,49 @@ impl Line {
                         reason: self.reason,
                         state: self.state.map(|state| state.0),
                     }),
+                    Named::Udp => Body::Udp(Udp {
+                        socket,
+                        what: one_of(
+                            event,
+                            "what",
+                            self.what.as_deref().ok_or(need("what"))?,
+                            UdpWhat::ALL.map(|what| (what.name(), what)),
+                        )?,
+                        bytes: self.bytes,
+                        traffic: match (
+                            self.bytes_sent,
+                            self.bytes_received,
+                            self.datagrams_sent,
+                            self.datagrams_received,
+                        ) {
+                            (
+                                Some(bytes_sent),
+                                Some(bytes_received),
+                                Some(sent),
+                                Some(received),
+                            ) => Some(Datagrams { bytes_sent, bytes_received, sent, received }),
+                            _ => None,
+                        },
+                    }),
+                    Named::Dns => Body::Dns(Box::new(Dns {
+                        socket,
+                        message: DnsMessage {
+                            id: self.id.ok_or(need("id"))?,
+                            response: one_of(
+                                event,
+                                "what",
+                                self.what.as_deref().ok_or(need("what"))?,
+                                [("query", false), ("response", true)],
+                            )?,
+                            name: self.name,
+                            kind: self.r#type,
+                            rcode: self.rcode,
+                            answers: self.answers,
+                            truncated: self.truncated.unwrap_or(false),
+                        },
+                        received: self.received.ok_or(need("received"))?,
+                        latency: self.latency_ns,
+                    })),
                     Named::Drop => Body::Drop(Drop {
                         socket,
                         reason: self.reason,
@@ -302,6 +391,21 @@ impl Kind {
     }
 }
 
+/// The value with this name.
+fn one_of<T: Copy, const N: usize>(
+    event: &'static str,
+    key: &'static str,
+    name: &str,
+    values: [(&'static str, T); N],
+) -> Result<T, WireError> {
+    let found = values.iter().find(|(known, _)| *known == name);
+    found.map(|(_, value)| *value).ok_or_else(|| unknown(event, key, name))
+}
+
+fn unknown(event: &'static str, key: &'static str, value: &str) -> WireError {
+    WireError::Unknown { event, key, value: value.to_owned() }
+}
+
 /// Tells a key that is null from one that is absent.
 fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
@@ -325,6 +429,9 @@ enum Named {
     Retransmit,
     Reset,
     Drop,
+    Udp,
+    Dns,
+    Unix,
     Exec,
     Fork,
     Exit,
@@ -349,6 +456,9 @@ impl Named {
             Named::Retransmit => "retransmit",
             Named::Reset => "reset",
             Named::Drop => "drop",
+            Named::Udp => "udp",
+            Named::Dns => "dns",
+            Named::Unix => "unix",
             Named::Exec => "exec",
             Named::Fork => "fork",
             Named::Exit => "exit",
@@ -367,6 +477,26 @@ struct CloserLine {
     pid: u32,
     comm: Comm,
     exe: Option<Arc<str>>,
+}
+
+/// The protocol of a socket, also of one that is not of the internet's.
+#[derive(Clone, Copy, Debug)]
+enum ProtoName {
+    Inet(Proto),
+    Unix,
+}
+
+impl<'de> Deserialize<'de> for ProtoName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        if text == "unix" {
+            return Ok(ProtoName::Unix);
+        }
+        let proto = Proto::ALL.into_iter().find(|proto| proto.name() == text);
+        proto
+            .map(ProtoName::Inet)
+            .ok_or_else(|| serde::de::Error::custom(format_args!("{text:?} is no Proto")))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -451,7 +581,7 @@ macro_rules! as_name {
     )*};
 }
 
-as_name!(Change, Via, How, Proto, StateName, Cause, Segment);
+as_name!(Change, Via, How, StateName, Cause, Segment);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct StateName(TcpState);

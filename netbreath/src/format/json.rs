@@ -116,6 +116,7 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
         Cell::Name(name) => put_json(out, &String::from_utf8_lossy(name)),
         Cell::Change(body) => put_json(out, &change::words(body)),
         Cell::ChangeOf(body) => put_json(out, &change::sentence(body)),
+        Cell::Names(names) => put_json(out, &names),
         Cell::Endpoint(endpoint) => put(out, format_args!("\"{endpoint}\"")),
         Cell::State(state) => put_json(out, &state.name()),
         // These say for people what fields say for programs.

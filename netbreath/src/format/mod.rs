@@ -32,6 +32,16 @@ pub(crate) fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _infallible = out.write_fmt(text);
 }
 
+/// Appends names from outside, separated by commas.
+fn put_names(out: &mut Vec<u8>, names: &[std::sync::Arc<str>], unicode: bool) {
+    for (i, name) in names.iter().enumerate() {
+        if i > 0 {
+            out.extend_from_slice(b", ");
+        }
+        put_name(out, name.as_bytes(), unicode);
+    }
+}
+
 /// Appends a name from outside so that it can neither steer a terminal nor break a
 /// line: `\n`, `\r`, `\t` and `\\` as such, other control and direction characters
 /// and what is no UTF-8 as `\xNN`, byte by byte. So is all beyond ASCII unless

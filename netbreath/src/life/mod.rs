@@ -192,6 +192,10 @@ impl Life {
 
     fn pass(&mut self, event: &mut Event, out: &mut Vec<Event>) {
         let (at, via) = (event.at, event.via);
+        if event.body.socket().is_some_and(|socket| socket.proto == Proto::Udp) {
+            // It has neither a life of states nor one other end.
+            return;
+        }
         match &mut event.body {
             Body::State(state) => self.transition(at, state, out),
             Body::HalfOpen(half_open) => self.half_open(at, half_open, out),

@@ -54,8 +54,9 @@ pub struct Ask {
 impl Ask {
     /// What is asked for by the names of events, if anything is.
     pub fn named(events: &[EventKind]) -> Option<Ask> {
-        let wants = |kind| events.contains(&kind);
-        events.iter().any(EventKind::is_of_network).then(|| Ask {
+        let named = |kind: &EventKind| kind.is_of_network() || *kind == EventKind::All;
+        let wants = |kind| events.contains(&kind) || events.contains(&EventKind::All);
+        events.iter().any(named).then(|| Ask {
             links: wants(EventKind::Link),
             addresses: wants(EventKind::Address),
             routes: wants(EventKind::Route),

@@ -8,7 +8,7 @@ use netbreath_common::tcp::TcpState;
 mod network;
 pub use network::Network;
 
-use crate::event::{Body, Event, Flow, HalfOpen, Owner, Seed, Socket, SocketId, State};
+use crate::event::{Body, Event, Flow, HalfOpen, Owner, Seed, Socket, SocketId, State, UdpWhat};
 
 /// What the events so far amount to.
 #[derive(Debug)]
@@ -110,6 +110,21 @@ impl Tables {
             | Body::Retransmit(_)
             | Body::Reset(_)
             | Body::Drop(_) => self.counts.details += 1,
+            Body::Udp(udp) => {
+                self.counts.details += 1;
+                match udp.what {
+                    UdpWhat::Close => drop(self.sockets.remove(&udp.socket.id)),
+                    // As `ss` has it: a state of its own has none of them.
+                    UdpWhat::Connect => self.set(&udp.socket, TcpState::Established),
+                    UdpWhat::Bind => self.set(&udp.socket, TcpState::Close),
+                    UdpWhat::Send | UdpWhat::Receive => {
+                        let row = self.sockets.get(&udp.socket.id);
+                        let state = row.map_or(TcpState::Close, |row| row.state);
+                        self.set(&udp.socket, state);
+                    }
+                }
+            }
+            Body::Dns(_) | Body::Unix(_) => self.counts.details += 1,
             Body::Exec(_) | Body::Fork(_) | Body::Exit(_) => self.counts.processes += 1,
             Body::Link(changed) => {
                 self.counts.network += changed.change.counts();

@@ -3,7 +3,7 @@
 
 use netbreath_common::tcp::TcpState;
 
-use crate::event::{Body, Cause, Endpoint, Errno, Segment};
+use crate::event::{Body, Cause, DnsMessage, Endpoint, Errno, Segment, Udp, Unix};
 
 pub mod arp;
 pub mod change;
@@ -100,6 +100,8 @@ pub enum Cell<'a> {
     Word(&'static str),
     /// A name from outside: any bytes.
     Name(&'a [u8]),
+    /// Several, in text separated by commas.
+    Names(&'a [std::sync::Arc<str>]),
     Process {
         pid: u32,
         comm: &'a [u8],
@@ -141,6 +143,12 @@ pub enum Said<'a> {
     Reset { received: bool, reason: Option<&'a str> },
     /// A packet that was thrown away, with the kernel's reason.
     Dropped { reason: Option<&'a str> },
+    /// What became of a UDP socket.
+    Datagrams(&'a Udp),
+    /// A message of DNS.
+    Message(&'a DnsMessage),
+    /// What became of a UNIX socket.
+    Local(&'a Unix),
 }
 
 impl<'a> Cell<'a> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, MapError};
-use aya::programs::{CgroupAttachMode, Program, ProgramError};
+use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Program, ProgramError};
 use aya::{Ebpf as Object, EbpfError, EbpfLoader, Endianness};
 use aya_log::Level;
 use netbreath_common::config::{ADDR_KEY_END_BITS, AddrKey, End, PORT_WORDS, emit, filter};
@@ -15,7 +15,9 @@ use netbreath_common::hook::Hook;
 use netbreath_common::offset::ABSENT;
 
 use super::btf::{self, Btf};
-use super::hooks::{Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PROCESSES, Rung, SEED};
+use super::hooks::{
+    Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PROCESSES, Rung, SEED, SEED_UDP, SEED_UNIX,
+};
 use super::privilege::{self, Capability};
 use crate::event::{Family, Gap};
 use crate::filter::{EventKind, Filter, Network};
@@ -114,34 +116,43 @@ struct Company {
 /// Loads and attaches all that `ask` needs.
 pub fn load(ask: &Ask) -> Result<Loaded, Error> {
     let kernel = Kernel::ask(ask.btf.as_deref())?;
+    let wanted = emit_bits(&ask.filter);
+    let tcp = wanted & emit::TCP != 0;
     let mut company = Company {
         storage: true,
         connect: true,
         accept: ask.accept_hook,
         destroy: true,
-        half_open: HALF_OPEN_EVENTS & emit_bits(&ask.filter) != 0,
+        half_open: HALF_OPEN_EVENTS & wanted != 0,
     };
     loop {
         let mut object = open(ask, &kernel, company)?;
         fill(&mut object, &ask.filter)?;
-        let mut reached = Vec::new();
+        let mut reached: Vec<Reached> = Vec::new();
         for ladder in LADDERS {
-            let unwanted = ladder.hook == Hook::Accept && !ask.accept_hook;
-            if !unwanted && ladder.events & emit_bits(&ask.filter) != 0 {
+            let unwanted = match ladder.hook {
+                Hook::Accept => !ask.accept_hook,
+                // The better rung of the other sees them all.
+                Hook::UdpSend | Hook::UnixSend => sees_all(&reached, Hook::Send),
+                Hook::UdpReceive | Hook::UnixReceive => sees_all(&reached, Hook::Receive),
+                _ => false,
+            };
+            if !unwanted && ladder.events & wanted != 0 {
                 let needed = ladder.needed || ladder.hook == Hook::Fork && ask.filter.command;
                 reached.push(climb(&mut object, ladder, needed, &kernel)?);
             }
         }
-        for ladder in [&PROCESSES, &SEED] {
+        for ladder in PASSES.into_iter().filter(|ladder| ladder.events & wanted != 0) {
             reached.push(climb(&mut object, ladder, ladder.needed, &kernel)?);
         }
 
         let rung = |hook| reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
         let true_company = Company {
-            storage: rung(Hook::SockState).is_some_and(Rung::is_typed),
-            connect: rung(Hook::Connect).is_some(),
-            accept: rung(Hook::Accept).is_some(),
-            destroy: rung(Hook::Destroy).is_some(),
+            // Without TCP, nobody asks.
+            storage: !tcp || rung(Hook::SockState).is_some_and(Rung::is_typed),
+            connect: !tcp || rung(Hook::Connect).is_some(),
+            accept: company.accept && (!tcp || rung(Hook::Accept).is_some()),
+            destroy: !tcp || rung(Hook::Destroy).is_some(),
             half_open: rung(Hook::HalfOpen).is_some(),
         };
         if company == true_company {
@@ -159,9 +170,9 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     let mut object = open(ask, &kernel, company)?;
     let mut all = Vec::new();
     for rung in all_rungs() {
-        for name in rung.programs() {
+        for (name, point) in rung.programs() {
             let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
-            let verdict = match load_program(program, &rung.attach, &kernel) {
+            let verdict = match load_program(program, point, &kernel) {
                 Ok(()) => Verdict::Loaded,
                 Err(Refusal { by_verifier: true, why }) => Verdict::Rejected(why),
                 Err(Refusal { why, .. }) => Verdict::NotHere(why),
@@ -173,7 +184,18 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
 }
 
 fn all_rungs() -> impl Iterator<Item = &'static Rung> {
-    LADDERS.iter().chain([&PROCESSES, &SEED]).flat_map(|ladder| ladder.rungs)
+    LADDERS.iter().chain(PASSES).flat_map(|ladder| ladder.rungs)
+}
+
+/// Passes over what exists.
+const PASSES: [&Ladder; 4] = [&PROCESSES, &SEED, &SEED_UDP, &SEED_UNIX];
+
+/// Whether a hook on use came so far up that it sees sockets of every kind.
+fn sees_all(reached: &[Reached], hook: Hook) -> bool {
+    let rung = reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
+    rung.is_some_and(|rung| {
+        matches!(rung.attach, Attach::BtfTracepoint("sock_send_length" | "sock_recv_length"))
+    })
 }
 
 /// What the running kernel's type information tells, without the information itself,
@@ -199,12 +221,14 @@ impl Kernel {
             (Err(_), None) => return Ok(Kernel::without_types()),
         };
         let parameters = all_rungs()
-            .filter_map(|rung| match rung.attach {
+            .flat_map(Rung::points)
+            .filter_map(|point| match *point {
                 Attach::Fexit(name, _) => Some((name, btf.parameters(name))),
                 _ => None,
             })
             .collect();
-        let names: Vec<String> = all_rungs().filter_map(|rung| rung.attach.type_name()).collect();
+        let names: Vec<String> =
+            all_rungs().flat_map(Rung::points).filter_map(Attach::type_name).collect();
         let points = aya::Btf::parse(&btf.outline(&names), Endianness::default())
             .map_err(|source| Error::AyaBtf { source })?;
         Ok(Kernel {
@@ -264,8 +288,14 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
     loader.override_global(aya_log::LEVEL, &level, true);
     loader.map_max_entries("RING", *ring_size);
     loader.map_max_entries("SLOTS_BY_ADDR", *max_sockets);
+    // The kernel fills these at once, so they are small where nobody asks.
+    let unix = if emit_bits(filter) & emit::UNIX == 0 { 1 } else { *max_sockets };
+    loader.map_max_entries("UNIX_SLOTS", unix.min(MOST_UNIX));
     loader.load(OBJECT).map_err(|source| Error::Load { source: Box::new(source) })
 }
+
+/// UNIX sockets that are remembered at most.
+const MOST_UNIX: u32 = 65_536;
 
 /// Offsets of all members that the programs read, as far as the types tell.
 fn offsets(btf: Option<&Btf>) -> Vec<(&'static str, u32)> {
@@ -318,6 +348,9 @@ fn emit_bits(filter: &Filter) -> u32 {
         (emit::RETRANSMIT, EventKind::Retransmit),
         (emit::RESET, EventKind::Reset),
         (emit::DROP, EventKind::Drop),
+        (emit::UDP, EventKind::Udp),
+        (emit::DNS, EventKind::Dns),
+        (emit::UNIX, EventKind::Unix),
     ];
     // Names of owners are made from the records of processes, whoever asks for those.
     bits.iter()
@@ -428,12 +461,14 @@ fn climb(
             refused.push((rung, NO_TYPES.to_owned()));
             continue;
         }
-        for name in rung.programs() {
+        for (name, point) in rung.programs() {
             let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
-            if let Err(Refusal { why, .. }) = load_program(program, &rung.attach, kernel)
-                .and_then(|()| attach(program, &rung.attach))
+            if let Err(Refusal { why, .. }) =
+                load_program(program, point, kernel).and_then(|()| attach(program, point))
             {
                 refused.push((rung, why));
+                // Half a rung would tell things twice beside the next one.
+                unload(object, rung);
                 continue 'rungs;
             }
         }
@@ -449,6 +484,25 @@ fn climb(
         });
     }
     Ok(Reached { ladder, rung: None, refused })
+}
+
+/// Detaches what is attached of a rung that cannot be had whole.
+fn unload(object: &mut Object, rung: &Rung) {
+    for (name, _) in rung.programs() {
+        // Why ignored: one that was never loaded cannot be unloaded, either.
+        let _ = match object.program_mut(name) {
+            Some(Program::BtfTracePoint(program)) => program.unload(),
+            Some(Program::RawTracePoint(program)) => program.unload(),
+            Some(Program::TracePoint(program)) => program.unload(),
+            Some(Program::FEntry(program)) => program.unload(),
+            Some(Program::FExit(program)) => program.unload(),
+            Some(Program::KProbe(program)) => program.unload(),
+            Some(Program::CgroupSock(program)) => program.unload(),
+            Some(Program::CgroupSockAddr(program)) => program.unload(),
+            Some(Program::CgroupSkb(program)) => program.unload(),
+            _ => Ok(()),
+        };
+    }
 }
 
 /// What the kernel answered to a program.
@@ -485,13 +539,16 @@ fn load_program(program: &mut Program, point: &Attach, kernel: &Kernel) -> Resul
         (Program::FExit(program), Attach::Fexit(name, parameters)) => match kernel.parameters(name)
         {
             None => return Err(format!("this kernel has no function {name}").into()),
-            Some(n) if n != *parameters => {
+            Some(n) if *parameters != 0 && n != *parameters => {
                 return Err(format!("{name} has {n} parameters here").into());
             }
             Some(_) => program.load(name, kernel.points()?)?,
         },
         (Program::KProbe(program), Attach::Kprobe(_)) => program.load()?,
         (Program::SockOps(program), Attach::SockOps) => program.load()?,
+        (Program::CgroupSock(program), Attach::Cgroup(_)) => program.load()?,
+        (Program::CgroupSockAddr(program), Attach::Cgroup(_)) => program.load()?,
+        (Program::CgroupSkb(program), Attach::Cgroup(_)) => program.load()?,
         (Program::Iter(program), Attach::Iterator(name)) => {
             program.load(name, kernel.points()?)?;
         }
@@ -518,17 +575,33 @@ fn attach(program: &mut Program, point: &Attach) -> Result<(), Refusal> {
         (Program::FEntry(program), _) => _ = program.attach()?,
         (Program::FExit(program), _) => _ = program.attach()?,
         (Program::KProbe(program), Attach::Kprobe(name)) => _ = program.attach(*name, 0)?,
+        // With a link, the kernel lets others' programs stay whatever the mode says.
         (Program::SockOps(program), _) => {
-            let root =
-                cgroup_root().ok_or_else(|| "no cgroup2 file system is mounted".to_owned())?;
-            let root = std::fs::File::open(&root)
-                .map_err(|error| format!("cannot open {}: {error}", root.display()))?;
-            // With a link, the kernel lets others' programs stay whatever the mode says.
-            program.attach(root, CgroupAttachMode::Single)?;
+            program.attach(root()?, CgroupAttachMode::Single)?;
+        }
+        (Program::CgroupSock(program), _) => {
+            program.attach(root()?, CgroupAttachMode::Single)?;
+        }
+        (Program::CgroupSockAddr(program), _) => {
+            program.attach(root()?, CgroupAttachMode::Single)?;
+        }
+        (Program::CgroupSkb(program), Attach::Cgroup(point)) => {
+            let point = match *point {
+                "ingress" => CgroupSkbAttachType::Ingress,
+                _ => CgroupSkbAttachType::Egress,
+            };
+            program.attach(root()?, point, CgroupAttachMode::Single)?;
         }
         _ => {}
     }
     Ok(())
+}
+
+/// The root of the unified cgroup hierarchy.
+fn root() -> Result<std::fs::File, Refusal> {
+    let root = cgroup_root().ok_or_else(|| "no cgroup2 file system is mounted".to_owned())?;
+    std::fs::File::open(&root)
+        .map_err(|error| format!("cannot open {}: {error}", root.display()).into())
 }
 
 /// What the kernel answered, in one line: a verifier's log goes to a file.
@@ -654,7 +727,7 @@ impl Reached {
     /// The capability that this process lacks and that might have got the hook further.
     pub fn missing(&self) -> Option<&'static Capability> {
         let mut needs = self.refused.iter().filter_map(|(rung, _)| match rung.attach {
-            Attach::SockOps => Some(&privilege::NET_ADMIN),
+            Attach::SockOps | Attach::Cgroup(_) => Some(&privilege::NET_ADMIN),
             Attach::Tracepoint(_) => Some(match tracefs() {
                 Tracefs::Closed => &privilege::DAC_READ_SEARCH,
                 Tracefs::None | Tracefs::Open => &privilege::SYS_ADMIN,

@@ -12,7 +12,7 @@ use aya_obj::generated::{bpf_cmd, bpf_prog_info};
 use netbreath_common::config::start;
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::{self, Miss};
-use netbreath_common::record::{self, Program as ProgramRecord, Seed};
+use netbreath_common::record::{self, Program as ProgramRecord, Seed, Unix};
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
@@ -26,6 +26,7 @@ mod armed;
 mod btf;
 mod debug;
 mod decode;
+mod dns;
 mod hooks;
 mod load;
 mod look;
@@ -296,7 +297,7 @@ impl Source for Ebpf {
         }
         let rungs = self.reached.iter().filter_map(|reached| Some((reached, reached.rung?)));
         rungs
-            .flat_map(|(reached, rung)| rung.programs().map(move |name| (reached, name)))
+            .flat_map(|(reached, rung)| rung.programs().map(move |(name, _)| (reached, name)))
             .filter_map(|(reached, program)| {
                 let info = info(self.object.program(program)?)?;
                 Some(Cost {
@@ -327,7 +328,9 @@ impl Ebpf {
         let wheel = self.wheel()?;
         self.life.set_wheel(wheel);
         self.pass(Hook::Seed, size_of::<Seed>())?;
-        self.requests()
+        self.requests()?;
+        self.pass(Hook::SeedUdp, size_of::<Seed>())?;
+        self.pass(Hook::SeedUnix, size_of::<Unix>())
     }
 
     /// Reads the pass of an iterator, which writes records of `len` bytes.
@@ -526,11 +529,12 @@ impl Ebpf {
                 continue;
             }
             let Some(rung) = reached.rung else { continue };
-            let calls = self
-                .object
-                .program(rung.program)
-                .and_then(info)
-                .map_or(0, |info| info.recursion_misses);
+            let calls: u64 = rung
+                .programs()
+                .filter(|(name, _)| Some(*name) != rung.second)
+                .filter_map(|(name, _)| info(self.object.program(name)?))
+                .map(|info| info.recursion_misses)
+                .sum();
             if calls == skipped.calls {
                 continue;
             }
