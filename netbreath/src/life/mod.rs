@@ -334,13 +334,13 @@ impl Life {
         let found = self.sockets.find(socket.id);
         self.judge(at, found, socket, *old, TcpState::Close, out);
         let Some(slot) = found.or_else(|| self.insert(at, socket, out)) else {
-            // Its end will not be seen.
+            // Its end will not be seen; without room for what comes of FIN_WAIT2, the full
+            // socket's is all there is.
             if mini.state == TcpState::TimeWait {
                 state.new = TcpState::TimeWait;
                 event.via = mini.via;
-                self.show(event, out);
             }
-            return;
+            return self.show(event, out);
         };
         self.sockets.meet(slot, &socket.flow);
         let holder = self.sockets.hold(socket);

@@ -62,7 +62,7 @@ pub fn killed_and_started_again(report: &mut Report) -> Result<Outcome> {
     meeting.server.close(&meeting.s)?;
     stage.expect_meeting(
         &meeting,
-        "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE",
+        "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT",
         "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSE",
     )?;
     let (verdict, _) = stage.finish(60)?;

@@ -68,7 +68,7 @@ fn one(report: &mut Report, hook: &str, btf: &str, must: bool) -> Result<()> {
     meeting.server.close(&meeting.s)?;
     stage.expect_meeting(
         &meeting,
-        "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE",
+        "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT",
         "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSE",
     )?;
     let (verdict, recording) = stage.finish(1)?;

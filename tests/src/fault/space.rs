@@ -48,7 +48,7 @@ pub fn deleted(report: &mut Report) -> Result<Outcome> {
     meeting.server.close(&meeting.s)?;
     stage.expect_meeting(
         &meeting,
-        "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE",
+        "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT",
         "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSE",
     )?;
     let (verdict, recording) = stage.finish(60)?;
@@ -71,8 +71,11 @@ pub fn deleted(report: &mut Report) -> Result<Outcome> {
         ("queued", &queued),
         ("waiting", &waiting),
     ] {
+        // TIME_WAIT has an end of its own, which may come later.
         let end = |event: &&&Event| {
-            event.socket == Some(entry.socket) && event.new.as_deref() == Some("CLOSE")
+            event.socket == Some(entry.socket)
+                && matches!(event.new.as_deref(), Some("CLOSE" | "TIME_WAIT"))
+                && event.old.as_deref() != Some("TIME_WAIT")
         };
         let ends = events.iter().filter(end).count();
         report.equal(&format!("ends of the socket {name}"), &ends, &1);

@@ -68,7 +68,8 @@ pub fn ten_thousand(report: &mut Report) -> Result<Outcome> {
     report.equal("accepts", &count(events, "accept"), &connections);
     let opened = own.iter().filter(|event| event.new.as_deref() == Some("SYN_SENT")).count();
     report.equal("connects", &opened, &CONNECTIONS);
-    let ends = own.iter().filter(|event| event.new.as_deref() == Some("CLOSE"));
+    let over = |event: &&&Event| matches!(event.new.as_deref(), Some("CLOSE" | "TIME_WAIT"));
+    let ends = own.iter().filter(over);
     let ends: BTreeSet<_> = ends.map(|event| event.socket).collect();
     report.equal("ends", &ends.len(), &(2 * CONNECTIONS + 1));
     report.equal("owner events", &count(events, "owner"), &0);
