@@ -187,6 +187,11 @@ pub struct TraceArgs {
     #[arg(long, value_name = "FILE", help_heading = TUNING)]
     pub btf: Option<PathBuf>,
 
+    /// For the tests: attach this hook by this rung and no other. `doctor --rungs`
+    /// lists both; the rung `none` leaves the hook out.
+    #[arg(long, hide = true, value_name = "HOOK=RUNG")]
+    pub rung: Vec<String>,
+
     /// Mutant for the tests: take whoever is on the CPU for the owner.
     #[arg(long, hide = true)]
     pub owner_from_cpu: bool,
@@ -250,6 +255,10 @@ pub struct DoctorArgs {
     /// Load every program on every rung, for the tests.
     #[arg(long, hide = true)]
     pub load_all: bool,
+
+    /// Every rung of every hook, and whether it could be had here: for the tests.
+    #[arg(long, hide = true, conflicts_with = "load_all")]
+    pub rungs: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::filter::Filter;
 use crate::source::Ask;
-use crate::source::ebpf::{self, Reached, Verdict};
+use crate::source::ebpf::{self, Reached, Tried, Verdict};
 
 /// What the examination found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +59,9 @@ pub fn load_all() -> (Health, String) {
     let (mut loaded, mut refused, mut broken) = (0, 0, 0);
     for (program, verdict) in programs {
         let text = match verdict {
-            Verdict::Loaded => {
+            Verdict::Loaded { in_time } => {
                 loaded += 1;
-                "loaded".to_owned()
+                format!("loaded in {} ms", in_time.as_millis())
             }
             Verdict::NotHere(why) => {
                 refused += 1;
@@ -78,6 +78,25 @@ pub fn load_all() -> (Health, String) {
     (if broken == 0 && loaded > 0 { Health::Works } else { Health::Broken }, report)
 }
 
+/// Every rung of every hook, one a line: hook, rung, and whether it could be had here,
+/// with at least two spaces between them.
+pub fn rungs() -> (Health, String) {
+    let tried = match ebpf::try_all(&everything()) {
+        Ok(tried) => tried,
+        Err(error) => {
+            let health = if error.is_privilege() { Health::NoPrivilege } else { Health::Broken };
+            return (health, format!("{error}\n"));
+        }
+    };
+    let mut report = String::new();
+    let widest = tried.iter().map(|one| one.rung.name().len()).max().unwrap_or(0);
+    for Tried { hook, rung, refused } in tried {
+        let answer = refused.map_or_else(|| "here".to_owned(), |why| format!("refused: {why}"));
+        line(&mut report, hook.name(), &format!("{:<widest$}  {answer}", rung.name()));
+    }
+    (Health::Works, report)
+}
+
 /// A question that needs every hook.
 fn everything() -> Ask {
     Ask {
@@ -86,6 +105,7 @@ fn everything() -> Ask {
         max_sockets: 1024,
         accept_hook: true,
         btf: None,
+        rungs: Vec::new(),
         owner_from_cpu: false,
     }
 }
@@ -172,8 +192,8 @@ fn hook(report: &mut String, reached: &Reached) {
         Some(rung) => line(report, "", &format!("attached by {}", rung.attach)),
         None => line(report, "", "not to be had here; this is what is lost"),
     }
-    if let Some(rung) = rung.filter(|rung| !rung.lost.is_empty()) {
-        line(report, "", &format!("not seen this way: {}", rung.lost));
+    if let Some(rung) = rung.filter(|rung| !rung.unseen.is_empty()) {
+        line(report, "", &format!("not seen this way: {}", ebpf::sentence(rung.unseen)));
     }
     if let Some(rung) = rung.filter(|rung| !rung.cost.is_empty()) {
         line(report, "", &format!("cost: {}", rung.cost));

@@ -184,6 +184,7 @@ pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
             max_sockets: args.max_sockets,
             accept_hook: !args.no_accept_hook,
             btf: args.btf.clone(),
+            rungs: args.rung.clone(),
             owner_from_cpu: args.owner_from_cpu,
         },
         command: args.command.clone(),

@@ -59,6 +59,8 @@ pub struct Line {
     what: Option<String>,
     why: Option<String>,
     mend: Option<String>,
+    #[serde(default)]
+    unseen: Vec<String>,
     count: Option<u64>,
 }
 
@@ -87,6 +89,7 @@ impl Line {
                 why: self.why.unwrap_or_default(),
                 mend: self.mend.unwrap_or_default(),
                 hook: self.hook,
+                unseen: self.unseen,
                 count: self.count.unwrap_or(0),
             }),
             Named::Exec | Named::Fork | Named::Exit => {
@@ -382,6 +385,7 @@ mod tests {
                 why: "y".into(),
                 mend: "m".into(),
                 hook: Some("accept".into()),
+                unseen: vec!["descriptor".into(), "listen".into()],
                 count: 3,
             }),
         };

@@ -13,6 +13,7 @@ pub fn skipped(hook: Hook, count: u64) -> Gap {
             .to_owned(),
         mend: "what these calls would have told is lost; the rest is right".to_owned(),
         hook: Some(hook.name().to_owned()),
+        unseen: Vec::new(),
         count,
     }
 }
@@ -24,6 +25,7 @@ pub fn missed(hook: Hook, miss: Miss, count: u64) -> Gap {
         why: format!("hook {}", hook.name()),
         mend: miss.mend().to_owned(),
         hook: Some(hook.name().to_owned()),
+        unseen: Vec::new(),
         count,
     }
 }

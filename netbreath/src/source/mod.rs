@@ -25,6 +25,8 @@ pub struct Ask {
     pub accept_hook: bool,
     /// The kernel's type information, where it does not show its own.
     pub btf: Option<std::path::PathBuf>,
+    /// Rungs that hooks must be attached by, as `HOOK=RUNG`; all others are tried.
+    pub rungs: Vec<String>,
     /// Mutant for the tests: take whoever is on the CPU for the owner.
     pub owner_from_cpu: bool,
 }

@@ -16,6 +16,8 @@ use crate::process;
 pub struct Task {
     pub name: String,
     pub seconds: u64,
+    /// Of its environment.
+    pub variables: Vec<(&'static str, String)>,
     /// Program and arguments; no tabs and no line ends.
     pub words: Vec<String>,
 }
@@ -76,8 +78,13 @@ fn content(file: &Path) -> Result<Vec<u8>> {
 
 fn commands(tasks: &[Task]) -> String {
     let mut text = String::new();
-    for Task { name, seconds, words } in tasks {
-        text.push_str(&format!("{name}\t{seconds}\t{}\n", words.join("\t")));
+    for Task { name, seconds, variables, words } in tasks {
+        text.push_str(&format!("{name}\t{seconds}\t"));
+        for (name, value) in variables {
+            text.push_str(&format!("{name}={value}\t"));
+        }
+        text.push_str(&words.join("\t"));
+        text.push('\n');
     }
     text
 }
@@ -127,8 +134,9 @@ mod tests {
         let task = Task {
             name: "doctor".to_owned(),
             seconds: 60,
+            variables: vec![("A", "1".to_owned())],
             words: vec!["/bin/netbreath".to_owned(), "doctor".to_owned()],
         };
-        assert_eq!(commands(&[task]), "doctor\t60\t/bin/netbreath\tdoctor\n");
+        assert_eq!(commands(&[task]), "doctor\t60\tA=1\t/bin/netbreath\tdoctor\n");
     }
 }

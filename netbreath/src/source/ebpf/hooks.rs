@@ -1,4 +1,4 @@
-//! The hook ladders: for each hook its rungs, best first, and what is lost on each.
+//! The hook ladders: for each hook its rungs, best first, and what each does not show.
 //! Rungs are tried, never guessed from the kernel's version.
 
 use netbreath_common::hook::Hook;
@@ -6,6 +6,7 @@ use netbreath_common::hook::Hook;
 use self::Attach::{
     BtfTracepoint, Fentry, Fexit, Iterator, Kprobe, RawTracepoint, SockOps, Tracepoint,
 };
+use super::unseen::Unseen;
 
 /// A hook and the ways to attach it.
 pub struct Ladder {
@@ -25,8 +26,8 @@ pub struct Rung {
     /// kernel has skipped it.
     pub second: Option<&'static str>,
     pub attach: Attach,
-    /// What this rung does not show that better ones do; empty if nothing.
-    pub lost: &'static str,
+    /// What this rung does not show that better ones do.
+    pub unseen: &'static [Unseen],
     /// What it costs those who are not traced; empty if nothing to speak of.
     pub cost: &'static str,
 }
@@ -68,11 +69,11 @@ impl Attach {
 
 impl Rung {
     const fn new(program: &'static str, attach: Attach) -> Rung {
-        Rung { program, second: None, attach, lost: "", cost: "" }
+        Rung { program, second: None, attach, unseen: &[], cost: "" }
     }
 
-    const fn losing(self, lost: &'static str) -> Rung {
-        Rung { lost, ..self }
+    const fn hiding(self, unseen: &'static [Unseen]) -> Rung {
+        Rung { unseen, ..self }
     }
 
     const fn costing(self, cost: &'static str) -> Rung {
@@ -86,6 +87,11 @@ impl Rung {
     /// Its programs, in the order in which they are attached.
     pub fn programs(&self) -> impl std::iter::Iterator<Item = &'static str> {
         [self.program].into_iter().chain(self.second)
+    }
+
+    /// What it is called, by `doctor` and by `--rung`.
+    pub fn name(&self) -> String {
+        self.attach.to_string()
     }
 
     /// Its pointers are typed, so that slots can lie on the socket.
@@ -116,9 +122,14 @@ impl std::fmt::Display for Attach {
     }
 }
 
-const NO_INHERITANCE: &str = "who owns a connection that came in, before it is accepted";
+/// The function ends before there is a descriptor, and its end is watched from its
+/// beginning on.
+const IN_ACCEPT: &[Unseen] = &[Unseen::Descriptor, Unseen::AcceptUnderWay];
 
-const NO_FD: &str = "the number of a new descriptor; who waited in accept() at the start already";
+/// Every ladder there is.
+pub fn all() -> impl std::iter::Iterator<Item = &'static Ladder> {
+    LADDERS.iter().chain([&PROCESSES, &SEED])
+}
 
 /// In the order in which they are attached: transitions after what they lean on.
 pub const LADDERS: &[Ladder] = &[
@@ -181,9 +192,9 @@ pub const LADDERS: &[Ladder] = &[
             connection that came in is the listener's for good",
         needed: false,
         rungs: &[
-            Rung::new("nb_accept_fx2", Fexit("inet_csk_accept", 2)).losing(NO_FD),
-            Rung::new("nb_accept_fx4", Fexit("inet_csk_accept", 4)).losing(NO_FD),
-            Rung::new("nb_accept_krp", Kprobe("inet_csk_accept")).losing(NO_FD),
+            Rung::new("nb_accept_fx2", Fexit("inet_csk_accept", 2)).hiding(IN_ACCEPT),
+            Rung::new("nb_accept_fx4", Fexit("inet_csk_accept", 4)).hiding(IN_ACCEPT),
+            Rung::new("nb_accept_krp", Kprobe("inet_csk_accept")).hiding(IN_ACCEPT),
             Rung::new(
                 "nb_accept_sys",
                 Tracepoint(&[("syscalls", "sys_exit_accept"), ("syscalls", "sys_exit_accept4")]),
@@ -225,7 +236,7 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_recv_fe", Fentry("tcp_recvmsg")),
             Rung::new("nb_recv_kp", Kprobe("tcp_recvmsg")),
             Rung::new("nb_recv_adjust", BtfTracepoint("tcp_rcv_space_adjust"))
-                .losing("who reads no more than the end of a connection's data"),
+                .hiding(&[Unseen::ReadOfEnd]),
         ],
     },
     Ladder {
@@ -235,13 +246,12 @@ pub const LADDERS: &[Ladder] = &[
         rungs: &[
             Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state"))
                 .backed_by("nb_state_btf2"),
-            Rung::new("nb_state_raw", RawTracepoint("inet_sock_set_state")).losing(NO_INHERITANCE),
+            Rung::new("nb_state_raw", RawTracepoint("inet_sock_set_state"))
+                .hiding(&[Unseen::InheritedOwner]),
             Rung::new("nb_state_tp", Tracepoint(&[("sock", "inet_sock_set_state")]))
-                .losing(NO_INHERITANCE),
-            Rung::new("nb_state_kp", Kprobe("tcp_set_state")).losing(
-                "the changes from CLOSE to LISTEN and from LISTEN to SYN_RECV; who owns a \
-                 connection that came in, before it is accepted",
-            ),
+                .hiding(&[Unseen::InheritedOwner]),
+            Rung::new("nb_state_kp", Kprobe("tcp_set_state"))
+                .hiding(&[Unseen::Listen, Unseen::InheritedOwner]),
         ],
     },
 ];

@@ -2,6 +2,7 @@
 //! rung that this kernel allows.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, MapError};
@@ -12,7 +13,9 @@ use netbreath_common::hook::Hook;
 use netbreath_common::offset::ABSENT;
 
 use super::btf::{self, Btf};
-use super::hooks::{Attach, LADDERS, Ladder, PROCESSES, Rung, SEED};
+use super::forced::{self, Forced};
+use super::hooks::{self, Attach, LADDERS, Ladder, PROCESSES, Rung, SEED};
+use super::unseen;
 use crate::event::{Family, Gap};
 use crate::filter::{EventKind, Filter, Network};
 use crate::source::Ask;
@@ -49,6 +52,8 @@ pub enum Error {
          its BTF with --btf FILE"
     )]
     Btf { source: btf::Error },
+    #[error(transparent)]
+    Forced(#[from] forced::Error),
     #[error("cannot parse the kernel's type information: {source}")]
     AyaBtf { source: aya::BtfError },
     #[error("cannot load the kernel programs: {source}")]
@@ -57,13 +62,15 @@ pub enum Error {
     Map { map: &'static str, source: Box<MapError> },
     #[error("the kernel program {program} is not in the object")]
     NoProgram { program: &'static str },
-    #[error("cannot attach the hook {hook} ({purpose}); the kernel refused {refused}")]
-    Hook { hook: &'static str, purpose: &'static str, refused: String },
+    #[error("cannot attach the hook {hook} ({purpose}); {why}")]
+    Hook { hook: &'static str, purpose: &'static str, why: String },
 }
 
 /// What became of a program that was to be loaded.
 pub enum Verdict {
-    Loaded,
+    Loaded {
+        in_time: Duration,
+    },
     /// The kernel has no such attach point, or its policy forbids it.
     NotHere(String),
     /// The kernel's verifier refused the program itself.
@@ -82,6 +89,7 @@ struct Company {
 
 /// Loads and attaches all that `ask` needs.
 pub fn load(ask: &Ask) -> Result<Loaded, Error> {
+    let forced = forced::forced(&ask.rungs)?;
     let kernel = Kernel::ask(ask.btf.as_deref())?;
     let mut company =
         Company { storage: true, connect: true, accept: ask.accept_hook, destroy: true };
@@ -93,11 +101,11 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
             let unwanted = ladder.hook == Hook::Accept && !ask.accept_hook;
             if !unwanted {
                 let needed = ladder.needed || ladder.hook == Hook::Fork && ask.filter.command;
-                reached.push(climb(&mut object, ladder, needed, &kernel)?);
+                reached.push(climb(&mut object, ladder, needed, &forced, &kernel)?);
             }
         }
         for ladder in [&PROCESSES, &SEED] {
-            reached.push(climb(&mut object, ladder, ladder.needed, &kernel)?);
+            reached.push(climb(&mut object, ladder, ladder.needed, &forced, &kernel)?);
         }
 
         let rung = |hook| reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
@@ -123,8 +131,9 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     for rung in all_rungs() {
         for name in rung.programs() {
             let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
+            let begin = Instant::now();
             let verdict = match load_program(program, &rung.attach, &kernel) {
-                Ok(()) => Verdict::Loaded,
+                Ok(()) => Verdict::Loaded { in_time: begin.elapsed() },
                 Err(Refusal { by_verifier: true, why }) => Verdict::Rejected(why),
                 Err(Refusal { why, .. }) => Verdict::NotHere(why),
             };
@@ -135,7 +144,31 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
 }
 
 fn all_rungs() -> impl Iterator<Item = &'static Rung> {
-    LADDERS.iter().chain([&PROCESSES, &SEED]).flat_map(|ladder| ladder.rungs)
+    hooks::all().flat_map(|ladder| ladder.rungs)
+}
+
+/// A rung that was tried on its own.
+pub struct Tried {
+    pub hook: Hook,
+    pub rung: &'static Rung,
+    /// What the kernel answered, if it refused it.
+    pub refused: Option<String>,
+}
+
+/// Attaches every rung of every hook, and detaches it again.
+pub fn try_all(ask: &Ask) -> Result<Vec<Tried>, Error> {
+    let kernel = Kernel::ask(ask.btf.as_deref())?;
+    let company = Company { storage: true, connect: true, accept: true, destroy: true };
+    let mut object = open(ask, &kernel, company)?;
+    let mut all = Vec::new();
+    for ladder in hooks::all() {
+        for rung in ladder.rungs {
+            let refused = attach_rung(&mut object, rung, &kernel)?.err();
+            unload_rung(&mut object, rung);
+            all.push(Tried { hook: ladder.hook, rung, refused });
+        }
+    }
+    Ok(all)
 }
 
 /// What the running kernel's type information tells, without the information itself,
@@ -344,36 +377,74 @@ pub fn named<'a>(
         .ok_or(Error::Map { map, source: Box::new(MapError::InvalidName { name: map.to_owned() }) })
 }
 
-/// Tries the rungs of a ladder from the best down.
+/// Tries the rungs of a ladder from the best down, or only the one that is forced.
 fn climb(
     object: &mut Object,
     ladder: &'static Ladder,
     needed: bool,
+    forced: &[Forced],
     kernel: &Kernel,
 ) -> Result<Reached, Error> {
+    let forced = forced.iter().find(|forced| forced.hook == ladder.hook);
+    let rungs: Vec<&'static Rung> = match forced {
+        Some(forced) => forced.rung.into_iter().collect(),
+        None => ladder.rungs.iter().collect(),
+    };
     let mut refused = Vec::new();
-    'rungs: for rung in ladder.rungs {
-        for name in rung.programs() {
-            let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
-            if let Err(Refusal { why, .. }) = load_program(program, &rung.attach, kernel)
-                .and_then(|()| attach(program, &rung.attach))
-            {
-                refused.push((rung, why));
-                continue 'rungs;
-            }
+    for rung in rungs {
+        match attach_rung(object, rung, kernel)? {
+            Ok(()) => return Ok(Reached { ladder, rung: Some(rung), refused }),
+            Err(why) => refused.push((rung, why)),
         }
-        return Ok(Reached { ladder, rung: Some(rung), refused });
     }
+    let reached = Reached { ladder, rung: None, refused };
     if needed {
-        let refused: Vec<String> =
-            refused.iter().map(|(rung, why)| format!("{} ({why})", rung.attach)).collect();
         return Err(Error::Hook {
             hook: ladder.hook.name(),
             purpose: ladder.purpose,
-            refused: refused.join("; "),
+            why: reached.why(),
         });
     }
-    Ok(Reached { ladder, rung: None, refused })
+    Ok(reached)
+}
+
+/// Loads and attaches the programs of a rung, or tells what the kernel answered.
+fn attach_rung(
+    object: &mut Object,
+    rung: &'static Rung,
+    kernel: &Kernel,
+) -> Result<Result<(), String>, Error> {
+    for name in rung.programs() {
+        let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
+        if let Err(Refusal { why, .. }) =
+            load_program(program, &rung.attach, kernel).and_then(|()| attach(program, &rung.attach))
+        {
+            // What of the rung is attached already would do half its work.
+            unload_rung(object, rung);
+            return Ok(Err(why));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Detaches and unloads the programs of a rung.
+fn unload_rung(object: &mut Object, rung: &Rung) {
+    for name in rung.programs() {
+        let Some(program) = object.program_mut(name) else { continue };
+        // Why no error: one that was refused is not loaded.
+        let _ = match program {
+            Program::BtfTracePoint(program) => program.unload(),
+            Program::RawTracePoint(program) => program.unload(),
+            Program::TracePoint(program) => program.unload(),
+            Program::FEntry(program) => program.unload(),
+            Program::FExit(program) => program.unload(),
+            Program::KProbe(program) => program.unload(),
+            Program::SockOps(program) => program.unload(),
+            Program::Iter(program) => program.unload(),
+            // `load_program` loads no other kinds.
+            _ => Ok(()),
+        };
+    }
 }
 
 /// What the kernel answered to a program.
@@ -558,18 +629,29 @@ impl Reached {
     pub fn gap(&self) -> Option<Gap> {
         let what = match self.rung {
             None => self.ladder.purpose.to_owned(),
-            Some(rung) if !rung.lost.is_empty() => format!("not seen here: {}", rung.lost),
+            Some(rung) if !rung.unseen.is_empty() => {
+                format!("not seen here: {}", unseen::sentence(rung.unseen))
+            }
             Some(_) => return None,
         };
-        let refused: Vec<String> =
-            self.refused.iter().map(|(rung, why)| format!("{}: {why}", rung.attach)).collect();
         Some(Gap {
             what,
-            why: format!("the kernel refused {}", refused.join("; ")),
+            why: self.why(),
+            unseen: self.rung.map_or_else(Vec::new, |rung| unseen::names(rung.unseen)),
             mend: "`netbreath doctor` tells why".to_owned(),
             hook: Some(self.ladder.hook.name().to_owned()),
             count: 0,
         })
+    }
+
+    /// Why no better rung was reached.
+    fn why(&self) -> String {
+        if self.refused.is_empty() {
+            return "--rung has it so".to_owned();
+        }
+        let refused: Vec<String> =
+            self.refused.iter().map(|(rung, why)| format!("{}: {why}", rung.attach)).collect();
+        format!("the kernel refused {}", refused.join("; "))
     }
 }
 

@@ -19,12 +19,15 @@ use crate::event::{Body, Event, Gap, Via};
 mod armed;
 mod btf;
 mod decode;
+mod forced;
 mod hooks;
 mod load;
 mod process;
+mod unseen;
 
 use armed::Armed;
-pub use load::{Reached, Verdict, cgroup_root, missing_privilege};
+pub use load::{Reached, Tried, Verdict, cgroup_root, missing_privilege};
+pub use unseen::sentence;
 
 /// How often the ring is drained while there is work. A lone event does not wait so
 /// long: it wakes the reader itself.
@@ -130,6 +133,11 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
 /// Attaches the hooks, looks how far each came, and detaches them.
 pub fn examine(ask: &Ask) -> Result<Vec<Reached>, Error> {
     Ok(load::load(ask)?.reached)
+}
+
+/// Attaches every rung of every hook, each on its own.
+pub fn try_all(ask: &Ask) -> Result<Vec<Tried>, Error> {
+    Ok(load::try_all(ask)?)
 }
 
 /// Loads every program on its own.

@@ -1,0 +1,45 @@
+//! What a rung does not show that better ones do: as a sentence for people, and as a
+//! name for programs. The tests demand that a rung shows all the rest.
+
+/// One thing that is not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unseen {
+    InheritedOwner,
+    Descriptor,
+    AcceptUnderWay,
+    Listen,
+    ReadOfEnd,
+}
+
+impl Unseen {
+    /// As recordings have it, in `unseen` of a gap.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Unseen::InheritedOwner => "inherited_owner",
+            Unseen::Descriptor => "descriptor",
+            Unseen::AcceptUnderWay => "accept_under_way",
+            Unseen::Listen => "listen",
+            Unseen::ReadOfEnd => "read_of_end",
+        }
+    }
+
+    const fn meaning(self) -> &'static str {
+        match self {
+            Unseen::InheritedOwner => "who owns a connection that came in, before it is accepted",
+            Unseen::Descriptor => "the number of a new descriptor",
+            Unseen::AcceptUnderWay => "who waited in accept() at the start already",
+            Unseen::Listen => "the changes from CLOSE to LISTEN and from LISTEN to SYN_RECV",
+            Unseen::ReadOfEnd => "who reads no more than the end of a connection's data",
+        }
+    }
+}
+
+/// All of them in one line, for people; empty if there are none.
+pub fn sentence(unseen: &[Unseen]) -> String {
+    unseen.iter().map(|unseen| unseen.meaning()).collect::<Vec<_>>().join("; ")
+}
+
+/// All of them by their names.
+pub fn names(unseen: &[Unseen]) -> Vec<String> {
+    unseen.iter().map(|unseen| unseen.name().to_owned()).collect()
+}
