@@ -69,4 +69,9 @@ pub mod emit {
     /// Exec, fork and exit: names of owners are made from them.
     pub const PROCESS: u32 = 1 << 3;
     pub const OWNER: u32 = 1 << 4;
+    pub const CONNECT_FAILED: u32 = 1 << 5;
+    pub const CLOSED: u32 = 1 << 6;
+    pub const RETRANSMIT: u32 = 1 << 7;
+    pub const RESET: u32 = 1 << 8;
+    pub const DROP: u32 = 1 << 9;
 }

@@ -16,10 +16,15 @@ pub enum Hook {
     Exit = 9,
     Processes = 10,
     Rename = 11,
+    Retransmit = 12,
+    RetransmitSynAck = 13,
+    ResetSent = 14,
+    ResetReceived = 15,
+    Drop = 16,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 12] = [
+    pub const ALL: [Hook; 17] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
@@ -32,6 +37,11 @@ impl Hook {
         Hook::Exit,
         Hook::Processes,
         Hook::Rename,
+        Hook::Retransmit,
+        Hook::RetransmitSynAck,
+        Hook::ResetSent,
+        Hook::ResetReceived,
+        Hook::Drop,
     ];
 
     /// The hook's name, as `doctor` and gaps print it.
@@ -49,6 +59,11 @@ impl Hook {
             Hook::Exit => "exit",
             Hook::Processes => "processes",
             Hook::Rename => "rename",
+            Hook::Retransmit => "retransmit",
+            Hook::RetransmitSynAck => "retransmit_synack",
+            Hook::ResetSent => "reset_sent",
+            Hook::ResetReceived => "reset_received",
+            Hook::Drop => "drop",
         }
     }
 }

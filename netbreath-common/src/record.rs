@@ -17,6 +17,11 @@ pub enum Kind {
     Exists = 8,
     /// A process gave itself another name.
     Rename = 9,
+    ConnectFailed = 20,
+    Closed = 21,
+    Retransmit = 22,
+    Reset = 23,
+    Drop = 24,
 }
 
 impl Kind {
@@ -32,6 +37,11 @@ impl Kind {
             7 => Some(Kind::Owner),
             8 => Some(Kind::Exists),
             9 => Some(Kind::Rename),
+            20 => Some(Kind::ConnectFailed),
+            21 => Some(Kind::Closed),
+            22 => Some(Kind::Retransmit),
+            23 => Some(Kind::Reset),
+            24 => Some(Kind::Drop),
             _ => None,
         }
     }
@@ -200,6 +210,188 @@ pub struct Seed {
     pub zero: [u8; 3],
 }
 
+/// A connection that this side opened never came about.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectFailed {
+    pub header: Header,
+    pub socket: Socket,
+    /// Time since the first SYN; 0 if not seen.
+    pub tried: u64,
+    /// What connect() says, as an `errno`; 0 if the process gave up.
+    pub errno: u32,
+    /// SYNs that went out.
+    pub syns: u32,
+}
+
+/// What ended a connection, or began to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Cause {
+    Unknown = 0,
+    /// The process closed its last descriptor.
+    Close = 1,
+    /// The process called shutdown().
+    Shutdown = 2,
+    /// The process ended, and the kernel closed its descriptors.
+    Exit = 3,
+    /// close() with SO_LINGER and a time of 0: a reset instead of a FIN.
+    Linger = 4,
+    /// close() while there were data that nobody had read: a reset.
+    Unread = 5,
+    /// Nobody had accepted it when the listener was closed: a reset.
+    Unaccepted = 6,
+    /// The process took the connection apart otherwise, such as by connect() to nowhere.
+    Disconnect = 7,
+    /// The peer's FIN.
+    PeerFin = 8,
+    /// The peer's reset.
+    PeerReset = 9,
+    /// The peer did not answer any more.
+    Timeout = 10,
+    /// Somebody else had the kernel end it, as `ss -K` does.
+    Killed = 11,
+    /// Another error; see `errno`.
+    Error = 12,
+}
+
+impl Cause {
+    pub const ALL: [Cause; 13] = [
+        Cause::Unknown,
+        Cause::Close,
+        Cause::Shutdown,
+        Cause::Exit,
+        Cause::Linger,
+        Cause::Unread,
+        Cause::Unaccepted,
+        Cause::Disconnect,
+        Cause::PeerFin,
+        Cause::PeerReset,
+        Cause::Timeout,
+        Cause::Killed,
+        Cause::Error,
+    ];
+
+    /// The cause with this number; an unknown number is [`Cause::Unknown`].
+    pub const fn from_number(number: u8) -> Cause {
+        match number {
+            n if (n as usize) < Cause::ALL.len() => Cause::ALL[n as usize],
+            _ => Cause::Unknown,
+        }
+    }
+}
+
+/// Times in states, indexed by the number of a `TcpState`; a power of two, so that a mask
+/// bounds an index.
+pub const STATES: usize = 16;
+
+/// A connection that had been established is over.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    pub header: Header,
+    pub socket: Socket,
+    /// Time since its first transition; 0 if that was not seen.
+    pub lasted: u64,
+    /// Time from its first transition until it was established; 0 if not seen.
+    pub connecting: u64,
+    /// Payload, without what was sent again.
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    /// Segments, with those that carry no payload.
+    pub segs_out: u32,
+    pub segs_in: u32,
+    pub retransmits: u32,
+    /// Smoothed round-trip time in microseconds; 0 if never measured.
+    pub srtt: u32,
+    /// 1 if the four and the payload could be read.
+    pub counted: u32,
+    /// The error that the socket ended with, as an `errno`; 0 if none.
+    pub errno: u32,
+    /// The process that closed it, if one did: its id and start.
+    pub closer: u32,
+    /// [`Cause`] as a number: what came first.
+    pub cause: u8,
+    pub zero: [u8; 3],
+    pub closer_start: u64,
+    /// The closer's name.
+    pub closer_comm: [u8; 16],
+    /// Time spent in each state.
+    pub states: [u64; STATES],
+}
+
+/// What was sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Segment {
+    Data = 0,
+    Syn = 1,
+    SynAck = 2,
+    Fin = 3,
+}
+
+impl Segment {
+    /// The segment with this number.
+    pub const fn from_number(number: u8) -> Option<Segment> {
+        match number {
+            0 => Some(Segment::Data),
+            1 => Some(Segment::Syn),
+            2 => Some(Segment::SynAck),
+            3 => Some(Segment::Fin),
+            _ => None,
+        }
+    }
+}
+
+/// A segment was sent again.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retransmit {
+    pub header: Header,
+    pub socket: Socket,
+    /// Retransmissions of this socket so far, with this one.
+    pub count: u32,
+    /// Payload that is sent again.
+    pub bytes: u32,
+    /// [`Segment`] as a number.
+    pub segment: u8,
+    /// [`crate::tcp::TcpState`] as a number.
+    pub state: u8,
+    pub zero: [u8; 6],
+}
+
+/// A reset was sent or received.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    pub header: Header,
+    /// Its id is 0 if the segment that was answered belongs to no socket.
+    pub socket: Socket,
+    /// The kernel's `enum sk_rst_reason`; [`NO_REASON`] where it tells none.
+    pub reason: u32,
+    /// 1 if it came from the peer.
+    pub received: u8,
+    /// [`crate::tcp::TcpState`] as a number; 0 if there is no socket.
+    pub state: u8,
+    pub zero: [u8; 2],
+}
+
+/// The kernel threw a packet of a connection away.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drop {
+    pub header: Header,
+    pub socket: Socket,
+    /// The kernel's `enum skb_drop_reason`; [`NO_REASON`] where it tells none.
+    pub reason: u32,
+    /// [`crate::tcp::TcpState`] as a number.
+    pub state: u8,
+    pub zero: [u8; 3],
+}
+
+/// No reason of the kernel's has this number.
+pub const NO_REASON: u32 = u32::MAX;
+
 /// A process began, became another program, or ended.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,6 +464,11 @@ records! {
     Handover: 216, &[Kind::Owner];
     Process: 88, &[Kind::Fork, Kind::Exit, Kind::Rename];
     Program: 864, &[Kind::Exec, Kind::Exists];
+    ConnectFailed: 192, &[Kind::ConnectFailed];
+    Closed: 392, &[Kind::Closed];
+    Retransmit: 192, &[Kind::Retransmit];
+    Reset: 184, &[Kind::Reset];
+    Drop: 184, &[Kind::Drop];
 }
 
 const _: () = assert!(size_of::<Header>() == 32);

@@ -1,13 +1,16 @@
 //! Reading kernel memory, by one of two ways.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::helpers::{bpf_probe_read_kernel, generated};
 
 /// A pointer to a kernel structure.
 pub trait Kernel: Copy {
     /// Whether notes can be kept on a socket that is given by such a pointer.
     const STORES: bool;
+    /// Whether the kernel's layout can be read through such a pointer.
+    const READS: bool = true;
 
     fn new(ptr: *const c_void) -> Self;
 
@@ -15,6 +18,12 @@ pub trait Kernel: Copy {
 
     /// The `T` at `offset`, or nothing if it cannot be read.
     fn load<T: Copy>(self, offset: u32) -> Option<T>;
+
+    /// The `T` at `offset`, or zeros if it cannot be read: for integers and pointers.
+    ///
+    /// With an `Option`, the compiler may move a value that was never written, and
+    /// chooses later; the verifier allows no such move.
+    fn read<T: Copy>(self, offset: u32) -> T;
 
     /// The pointer at `offset`.
     #[inline(always)]
@@ -49,8 +58,42 @@ impl Kernel for Typed {
 
     #[inline(always)]
     fn load<T: Copy>(self, offset: u32) -> Option<T> {
+        Some(self.read(offset))
+    }
+
+    #[inline(always)]
+    fn read<T: Copy>(self, offset: u32) -> T {
         // Volatile: loads must stay as wide as the members that they read.
-        Some(unsafe { self.0.byte_add(offset as usize).cast::<T>().read_volatile() })
+        unsafe { self.0.byte_add(offset as usize).cast::<T>().read_volatile() }
+    }
+}
+
+/// A typed pointer that was read from another structure: the helper that makes a cookie
+/// takes none of those.
+#[derive(Clone, Copy)]
+pub struct Walked(Typed);
+
+impl Kernel for Walked {
+    const STORES: bool = true;
+
+    #[inline(always)]
+    fn new(ptr: *const c_void) -> Self {
+        Walked(Typed::new(ptr))
+    }
+
+    #[inline(always)]
+    fn ptr(self) -> *const c_void {
+        self.0.ptr()
+    }
+
+    #[inline(always)]
+    fn load<T: Copy>(self, offset: u32) -> Option<T> {
+        self.0.load(offset)
+    }
+
+    #[inline(always)]
+    fn read<T: Copy>(self, offset: u32) -> T {
+        self.0.read(offset)
     }
 }
 
@@ -74,5 +117,19 @@ impl Kernel for Untyped {
     #[inline(always)]
     fn load<T: Copy>(self, offset: u32) -> Option<T> {
         unsafe { bpf_probe_read_kernel(self.0.byte_add(offset as usize).cast::<T>()).ok() }
+    }
+
+    #[inline(always)]
+    fn read<T: Copy>(self, offset: u32) -> T {
+        let mut value = MaybeUninit::<T>::zeroed();
+        unsafe {
+            // Where it fails, it leaves zeros.
+            generated::bpf_probe_read_kernel(
+                value.as_mut_ptr().cast(),
+                size_of::<T>() as u32,
+                self.0.byte_add(offset as usize),
+            );
+            value.assume_init()
+        }
     }
 }

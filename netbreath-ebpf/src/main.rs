@@ -6,14 +6,17 @@
 #![feature(core_intrinsics, asm_experimental_arch)]
 #![allow(internal_features)]
 
+mod closed;
 mod config;
 mod emit;
 mod filter;
 mod hook;
 mod kernel;
+mod packet;
 mod program;
 mod slot;
 mod sock;
+mod subject;
 mod task;
 
 #[panic_handler]

@@ -24,10 +24,10 @@ use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::HashMap;
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::Miss;
-use netbreath_common::record::{Flow, Owner, Socket};
+use netbreath_common::record::{Flow, Owner, STATES, Socket};
 
 use crate::kernel::Kernel;
-use crate::{config, emit, filter};
+use crate::{closed, config, emit, filter};
 
 /// The slot is in the map, not here.
 pub const PARKED: u32 = 1 << 0;
@@ -50,6 +50,8 @@ pub struct Slot {
     pub socket: Socket,
     /// When it entered its state; 0 if not seen.
     pub since: u64,
+    /// When its first transition was; 0 if not seen.
+    pub begun: u64,
     /// When it was established; 0 if not seen.
     pub established: u64,
     pub flags: u32,
@@ -57,6 +59,22 @@ pub struct Slot {
     /// The state it is in, as far as it was seen: a number of `TcpState`.
     pub state: u16,
     pub pending: [Pending; PENDINGS],
+    pub ended: Ended,
+    /// Time spent in each state.
+    pub states: [u64; STATES],
+}
+
+/// What ended a connection, or began to.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Ended {
+    /// The process that closed it, if one did.
+    pub pid: u32,
+    /// A `Cause`.
+    pub cause: u8,
+    pub zero: [u8; 3],
+    pub start: u64,
+    pub comm: [u8; 16],
 }
 
 /// A transition that waits.
@@ -102,7 +120,7 @@ const NOBODY: Owner =
     Owner { pid: 0, uid: 0, start: 0, comm: [0; 16], how: 0, zero: [0; 3], exec: 0 };
 
 /// In read-only data, to make a slot in the map without one on the stack.
-static EMPTY: Slot = Slot {
+pub static EMPTY: Slot = Slot {
     socket: Socket {
         id: 0,
         cgroup: 0,
@@ -113,11 +131,14 @@ static EMPTY: Slot = Slot {
         opener: NOBODY,
     },
     since: 0,
+    begun: 0,
     established: 0,
     flags: 0,
     pendings: 0,
     state: 0,
     pending: [Pending { at: 0, in_state: 0, on_cpu: 0, old: 0, new: 0, zero: [0; 2] }; PENDINGS],
+    ended: Ended { pid: 0, cause: 0, zero: [0; 3], start: 0, comm: [0; 16] },
+    states: [0; STATES],
 };
 
 /// Whether slots lie on their sockets and this pointer reaches them.
@@ -202,12 +223,14 @@ pub fn open<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
 #[inline(always)]
 fn reset(slot: &mut Slot) {
     slot.since = 0;
+    slot.begun = 0;
     slot.established = 0;
     slot.flags = 0;
     slot.pendings = 0;
     slot.state = 0;
     slot.socket.born = 0;
     slot.socket.flow.sport = 0;
+    closed::forget(slot);
 }
 
 /// A slot for a connection that came in, empty but for its owner: the listener's, if

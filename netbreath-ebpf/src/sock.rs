@@ -2,11 +2,11 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
+use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock};
 use netbreath_common::record::{Flow, Socket};
 
 use crate::config;
-use crate::kernel::{Kernel, Typed, Untyped};
+use crate::kernel::{Kernel, Typed, Untyped, Walked};
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -15,6 +15,9 @@ const AF_INET6: u16 = 10;
 pub trait Sock: Kernel {
     /// What no other socket has, from `birth` on.
     fn id(self, birth: u64) -> u64;
+
+    /// The same as a `struct tcp_sock`, if it is one.
+    fn tcp(self) -> Option<Self>;
 }
 
 impl Sock for Typed {
@@ -22,24 +25,49 @@ impl Sock for Typed {
     fn id(self, _birth: u64) -> u64 {
         unsafe { bpf_get_socket_cookie(self.ptr().cast_mut()) }
     }
+
+    #[inline(always)]
+    fn tcp(self) -> Option<Self> {
+        let tcp = unsafe { bpf_skc_to_tcp_sock(self.ptr().cast_mut()) };
+        (!tcp.is_null()).then(|| Typed::new(tcp.cast_const().cast()))
+    }
 }
 
 impl Sock for Untyped {
     #[inline(always)]
     fn id(self, birth: u64) -> u64 {
-        match self.load(config::SOCK_COOKIE()).unwrap_or(0) {
+        match self.read(config::SOCK_COOKIE()) {
             // Nobody has asked for its cookie yet and this rung cannot make one. The
             // address alone is no identity: the allocator hands it out again.
             0 => self.addr().rotate_left(20) ^ birth,
             cookie => cookie,
         }
     }
+
+    #[inline(always)]
+    fn tcp(self) -> Option<Self> {
+        const IPPROTO_TCP: u16 = 6;
+        (protocol(self) == IPPROTO_TCP).then_some(self)
+    }
+}
+
+impl Sock for Walked {
+    #[inline(always)]
+    fn id(self, _birth: u64) -> u64 {
+        // Somebody has asked for it before, since netbreath asks at the first transition.
+        self.read(config::SOCK_COOKIE())
+    }
+
+    #[inline(always)]
+    fn tcp(self) -> Option<Self> {
+        None
+    }
 }
 
 /// Whether this is a socket of a family that netbreath shows.
 #[inline(always)]
 pub fn is_inet<K: Kernel>(sk: K) -> bool {
-    matches!(sk.load(config::SOCK_FAMILY()).unwrap_or(0u16), AF_INET | AF_INET6)
+    matches!(sk.read::<u16>(config::SOCK_FAMILY()), AF_INET | AF_INET6)
 }
 
 /// Whether it speaks TCP, or MPTCP.
@@ -53,13 +81,13 @@ pub fn is_tcp<K: Kernel>(sk: K) -> bool {
 /// The socket's TCP state.
 #[inline(always)]
 pub fn state<K: Kernel>(sk: K) -> u8 {
-    sk.load(config::SOCK_STATE()).unwrap_or(0)
+    sk.read(config::SOCK_STATE())
 }
 
 /// Its `IPPROTO_*`.
 #[inline(always)]
 pub fn protocol<K: Kernel>(sk: K) -> u16 {
-    sk.load(config::SOCK_PROTOCOL()).unwrap_or(0)
+    sk.read(config::SOCK_PROTOCOL())
 }
 
 /// Fills in what does not change during a socket's life.
@@ -90,12 +118,12 @@ pub fn identify<K: Sock>(sk: K, socket: &mut Socket, at: u64) {
 /// the kernel has given the port back before it says so.
 #[inline(always)]
 pub fn read_flow<K: Kernel>(sk: K, flow: &mut Flow) {
-    let sport: u16 = sk.load(config::SOCK_NUM()).unwrap_or(0);
+    let sport: u16 = sk.read(config::SOCK_NUM());
     if sport != 0 || flow.sport == 0 {
         flow.sport = sport;
     }
-    flow.dport = u16::from_be(sk.load(config::SOCK_DPORT()).unwrap_or(0));
-    if sk.load(config::SOCK_FAMILY()).unwrap_or(0u16) == AF_INET6 {
+    flow.dport = u16::from_be(sk.read(config::SOCK_DPORT()));
+    if sk.read::<u16>(config::SOCK_FAMILY()) == AF_INET6 {
         flow.family = 6;
         read6(sk, config::SOCK_SADDR6(), &mut flow.saddr);
         read6(sk, config::SOCK_DADDR6(), &mut flow.daddr);
@@ -107,8 +135,8 @@ pub fn read_flow<K: Kernel>(sk: K, flow: &mut Flow) {
 }
 
 #[inline(always)]
-fn read4<K: Kernel>(sk: K, offset: u32, addr: &mut [u8; 16]) {
-    let word: u32 = sk.load(offset).unwrap_or(0);
+pub fn read4<K: Kernel>(sk: K, offset: u32, addr: &mut [u8; 16]) {
+    let word: u32 = sk.read(offset);
     // ::ffff:a.b.c.d
     write(addr, 0, 0);
     write(addr, 1, 0);
@@ -117,12 +145,12 @@ fn read4<K: Kernel>(sk: K, offset: u32, addr: &mut [u8; 16]) {
 }
 
 #[inline(always)]
-fn read6<K: Kernel>(sk: K, offset: u32, addr: &mut [u8; 16]) {
+pub fn read6<K: Kernel>(sk: K, offset: u32, addr: &mut [u8; 16]) {
     // By parts: the kernel's type of an address has members of at most four bytes.
-    write(addr, 0, sk.load(offset).unwrap_or(0));
-    write(addr, 1, sk.load(offset + 4).unwrap_or(0));
-    write(addr, 2, sk.load(offset + 8).unwrap_or(0));
-    write(addr, 3, sk.load(offset + 12).unwrap_or(0));
+    write(addr, 0, sk.read(offset));
+    write(addr, 1, sk.read(offset + 4));
+    write(addr, 2, sk.read(offset + 8));
+    write(addr, 3, sk.read(offset + 12));
 }
 
 #[inline(always)]
@@ -143,7 +171,8 @@ fn cgroup<K: Kernel>(sk: K) -> u64 {
 /// or lies below it.
 #[inline(always)]
 pub fn in_cgroup<K: Kernel>(sk: K, id: u64, level: u32) -> bool {
-    in_cgroup_untyped(Untyped::new(sk.ptr()), id, level).unwrap_or(false)
+    // Where the socket cannot be read, an earlier hook has judged it.
+    !K::READS || in_cgroup_untyped(Untyped::new(sk.ptr()), id, level).unwrap_or(false)
 }
 
 #[inline(always)]

@@ -50,14 +50,21 @@ pub fn owner<K: Current>(how: How) -> Owner {
 #[inline(always)]
 pub fn is_kernel<K: Current>() -> bool {
     const PF_KTHREAD: u32 = 0x0020_0000;
-    K::current().load(config::TASK_FLAGS()).unwrap_or(0u32) & PF_KTHREAD != 0
+    K::current().read::<u32>(config::TASK_FLAGS()) & PF_KTHREAD != 0
+}
+
+/// Whether the current process is about to end, and its descriptors are closed for it.
+#[inline(always)]
+pub fn is_exiting<K: Current>() -> bool {
+    const PF_EXITING: u32 = 0x0000_0004;
+    K::current().read::<u32>(config::TASK_FLAGS()) & PF_EXITING != 0
 }
 
 /// The process of any task as an owner.
 #[inline(always)]
 pub fn owner_of<K: Kernel>(task: K, how: How) -> Owner {
     let mut owner = describe(task, how);
-    owner.pid = task.load(config::TASK_TGID()).unwrap_or(0);
+    owner.pid = task.read(config::TASK_TGID());
     owner.uid = task
         .follow(config::TASK_CRED())
         .and_then(|cred| cred.load(config::CRED_UID()))
@@ -74,7 +81,7 @@ pub fn parent<K: Kernel>(task: K) -> (u32, u64) {
     let Some(leader) = leader else {
         return (0, 0);
     };
-    (leader.load(config::TASK_TGID()).unwrap_or(0), leader.load(config::TASK_START()).unwrap_or(0))
+    (leader.read(config::TASK_TGID()), leader.read(config::TASK_START()))
 }
 
 /// Whether the task is its process's first thread.
@@ -98,11 +105,11 @@ fn describe<K: Kernel>(task: K, how: How) -> Owner {
     Owner {
         pid: 0,
         uid: 0,
-        start: leader.load(config::TASK_START()).unwrap_or(0),
+        start: leader.read(config::TASK_START()),
         comm: comm(leader),
         how: how as u8,
         zero: [0; 3],
-        exec: leader.load::<u64>(config::TASK_EXEC_ID()).unwrap_or(0) as u32,
+        exec: leader.read::<u64>(config::TASK_EXEC_ID()) as u32,
     }
 }
 
@@ -110,8 +117,8 @@ fn describe<K: Kernel>(task: K, how: How) -> Owner {
 fn comm<K: Kernel>(task: K) -> [u8; 16] {
     // By parts: a typed load is at most eight bytes wide.
     let offset = config::TASK_COMM();
-    let low: u64 = task.load(offset).unwrap_or(0);
-    let high: u64 = task.load(offset + 8).unwrap_or(0);
+    let low: u64 = task.read(offset);
+    let high: u64 = task.read(offset + 8);
     let mut comm = [0; 16];
     comm[..8].copy_from_slice(&low.to_ne_bytes());
     comm[8..].copy_from_slice(&high.to_ne_bytes());

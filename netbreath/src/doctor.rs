@@ -2,9 +2,11 @@
 //! what the absence of the rest costs.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
-use crate::filter::Filter;
+use crate::event::Family;
+use crate::filter::{Cgroup, Filter, Network};
 use crate::source::Ask;
 use crate::source::ebpf::{self, Reached, Tried, Verdict};
 
@@ -48,31 +50,37 @@ pub fn examine() -> (Health, String) {
 /// Loads every program of the object, whether a ladder would reach it or not. Broken
 /// if the verifier refuses one: that is our fault, not the kernel's policy.
 pub fn load_all() -> (Health, String) {
-    let programs = match ebpf::load_all(&everything()) {
-        Ok(programs) => programs,
-        Err(error) => {
-            let health = if error.is_privilege() { Health::NoPrivilege } else { Health::Broken };
-            return (health, format!("{error}\n"));
-        }
-    };
     let mut report = String::new();
     let (mut loaded, mut refused, mut broken) = (0, 0, 0);
-    for (program, verdict) in programs {
-        let text = match verdict {
-            Verdict::Loaded { in_time } => {
-                loaded += 1;
-                format!("loaded in {} ms", in_time.as_millis())
-            }
-            Verdict::NotHere(why) => {
-                refused += 1;
-                format!("not on this kernel: {why}")
-            }
-            Verdict::Rejected(why) => {
-                broken += 1;
-                format!("REJECTED by the verifier: {why}")
+    // What is asked for decides which branches the verifier sees.
+    let plain = Ask { filter: Filter::default(), ..everything() };
+    for (asked, ask) in [("with every filter", filtered()), ("without filters", plain)] {
+        let _ = writeln!(report, "{asked}:");
+        let programs = match ebpf::load_all(&ask) {
+            Ok(programs) => programs,
+            Err(error) => {
+                let health =
+                    if error.is_privilege() { Health::NoPrivilege } else { Health::Broken };
+                return (health, format!("{error}\n"));
             }
         };
-        line(&mut report, &program, &text);
+        for (program, verdict) in programs {
+            let text = match verdict {
+                Verdict::Loaded { in_time } => {
+                    loaded += 1;
+                    format!("loaded in {} ms", in_time.as_millis())
+                }
+                Verdict::NotHere(why) => {
+                    refused += 1;
+                    format!("not on this kernel: {why}")
+                }
+                Verdict::Rejected(why) => {
+                    broken += 1;
+                    format!("REJECTED by the verifier: {why}")
+                }
+            };
+            line(&mut report, &program, &text);
+        }
     }
     let _ = writeln!(report, "{loaded} loaded, {refused} not on this kernel, {broken} rejected");
     (if broken == 0 && loaded > 0 { Health::Works } else { Health::Broken }, report)
@@ -89,10 +97,12 @@ pub fn rungs() -> (Health, String) {
         }
     };
     let mut report = String::new();
-    let widest = tried.iter().map(|one| one.rung.name().len()).max().unwrap_or(0);
-    for Tried { hook, rung, refused } in tried {
-        let answer = refused.map_or_else(|| "here".to_owned(), |why| format!("refused: {why}"));
-        line(&mut report, hook.name(), &format!("{:<widest$}  {answer}", rung.name()));
+    let name = |one: &Tried| one.ladder.name_of(one.rung);
+    let widest = tried.iter().map(|one| name(one).len()).max().unwrap_or(0);
+    for one in tried {
+        let name = name(&one);
+        let answer = one.refused.map_or_else(|| "here".to_owned(), |why| format!("refused: {why}"));
+        line(&mut report, one.ladder.hook.name(), &format!("{name:<widest$}  {answer}"));
     }
     (Health::Works, report)
 }
@@ -108,6 +118,27 @@ fn everything() -> Ask {
         rungs: Vec::new(),
         owner_from_cpu: false,
     }
+}
+
+/// A question with every filter set, whatever they let through.
+fn filtered() -> Ask {
+    let everywhere = || vec![Network { addr: Ipv4Addr::UNSPECIFIED.into(), prefix: 0 }];
+    let filter = Filter {
+        command: true,
+        comms: vec!["netbreath".to_owned()],
+        uids: vec![0],
+        port: vec![0..=u16::MAX],
+        lport: vec![0..=u16::MAX],
+        rport: vec![0..=u16::MAX],
+        addr: everywhere(),
+        laddr: everywhere(),
+        raddr: everywhere(),
+        family: Some(Family::V4),
+        cgroup: Some(Cgroup { id: 1, level: 0, path: "/".to_owned() }),
+        netns: vec![1],
+        ..Filter::default()
+    };
+    Ask { filter, ..everything() }
 }
 
 /// Something about this machine.
@@ -189,7 +220,7 @@ fn hook(report: &mut String, reached: &Reached) {
     let Reached { ladder, rung, refused } = reached;
     line(report, ladder.hook.name(), ladder.purpose);
     match rung {
-        Some(rung) => line(report, "", &format!("attached by {}", rung.attach)),
+        Some(rung) => line(report, "", &format!("attached by {}", ladder.name_of(rung))),
         None => line(report, "", "not to be had here; this is what is lost"),
     }
     if let Some(rung) = rung.filter(|rung| !rung.unseen.is_empty()) {
@@ -199,7 +230,7 @@ fn hook(report: &mut String, reached: &Reached) {
         line(report, "", &format!("cost: {}", rung.cost));
     }
     for (rung, why) in refused {
-        line(report, "", &format!("refused: {} ({why})", rung.attach));
+        line(report, "", &format!("refused: {} ({why})", ladder.name_of(rung)));
     }
     report.push('\n');
 }

@@ -10,8 +10,10 @@ use netbreath_common::tcp::TcpState;
 
 use crate::container;
 
+mod errno;
 mod json;
 mod wire;
+pub use errno::Errno;
 pub use json::write as write_json;
 pub use wire::{Line, WireError};
 
@@ -37,6 +39,17 @@ pub enum Body {
     Accept(Accept),
     /// Another process than the owner used the socket, and owns it now.
     Owner(Handover),
+    /// A connect() came to nothing.
+    ConnectFailed(ConnectFailed),
+    /// A connection that had been established is over. In a box: it is twice as large as the
+    /// others, which are moved much more often.
+    Closed(Box<Closed>),
+    /// A segment was sent again.
+    Retransmit(Retransmit),
+    /// A reset was sent, or came in.
+    Reset(Reset),
+    /// The kernel threw a packet of the connection away.
+    Drop(Drop),
     /// A process became another program.
     Exec(Process),
     /// A process began, as a copy of its parent.
@@ -57,6 +70,11 @@ impl Body {
             Body::State(_) => "state",
             Body::Accept(_) => "accept",
             Body::Owner(_) => "owner",
+            Body::ConnectFailed(_) => "connect_failed",
+            Body::Closed(_) => "closed",
+            Body::Retransmit(_) => "retransmit",
+            Body::Reset(_) => "reset",
+            Body::Drop(_) => "drop",
             Body::Exec(_) => "exec",
             Body::Fork(_) => "fork",
             Body::Exit(_) => "exit",
@@ -71,7 +89,12 @@ impl Body {
             Body::Seed(Seed { socket, .. })
             | Body::State(State { socket, .. })
             | Body::Accept(Accept { socket, .. })
-            | Body::Owner(Handover { socket, .. }) => Some(socket),
+            | Body::Owner(Handover { socket, .. })
+            | Body::ConnectFailed(ConnectFailed { socket, .. })
+            | Body::Retransmit(Retransmit { socket, .. })
+            | Body::Reset(Reset { socket, .. })
+            | Body::Drop(Drop { socket, .. }) => Some(socket),
+            Body::Closed(closed) => Some(&closed.socket),
             Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => {
                 None
             }
@@ -86,6 +109,11 @@ impl Body {
             | Body::State(_)
             | Body::Accept(_)
             | Body::Owner(_)
+            | Body::ConnectFailed(_)
+            | Body::Closed(_)
+            | Body::Retransmit(_)
+            | Body::Reset(_)
+            | Body::Drop(_)
             | Body::Clock { .. }
             | Body::Gap(_) => None,
         }
@@ -131,6 +159,96 @@ pub struct Handover {
     pub from: Option<Owner>,
 }
 
+/// An active open that came to nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectFailed {
+    pub socket: Socket,
+    /// What connect() says; nothing if the process gave up before it said anything.
+    pub error: Option<Errno>,
+    /// SYNs that were sent, none where connect() failed before the first.
+    pub syns: u32,
+    /// Nanoseconds since the connect().
+    pub tried: Option<u64>,
+}
+
+/// The whole of a connection, at its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closed {
+    pub socket: Socket,
+    /// What came first of all that ended it; unknown if that happened before the source
+    /// started.
+    pub cause: Option<Cause>,
+    /// The process that did it, if one of this side did.
+    pub closer: Option<Closer>,
+    /// The error that the socket had in the end.
+    pub error: Option<Errno>,
+    /// Nanoseconds from its first transition to this one; unknown if not seen.
+    pub lasted: Option<u64>,
+    /// Nanoseconds until it was established; unknown if not seen.
+    pub connecting: Option<u64>,
+    /// What went over it; unknown of protocols that do not count it.
+    pub traffic: Option<Traffic>,
+    /// Nanoseconds spent in each state, as far as they were seen; 0 for a state that it
+    /// was never in. The end of TIME_WAIT is later.
+    pub states: [u64; TcpState::ALL.len()],
+}
+
+/// What a connection has sent and received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes of payload, each counted once.
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    /// Segments, with those that carry no payload and those that were sent again.
+    pub segments_sent: u32,
+    pub segments_received: u32,
+    pub retransmits: u32,
+    /// Smoothed round-trip time in nanoseconds; unknown if never measured.
+    pub rtt: Option<u64>,
+}
+
+/// A process that closed a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closer {
+    pub pid: u32,
+    pub comm: Comm,
+    pub exe: Option<Arc<str>>,
+}
+
+/// A segment that was sent again, because its acknowledgement was late.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retransmit {
+    pub socket: Socket,
+    pub segment: Segment,
+    /// How often this connection has sent again so far.
+    pub count: u32,
+    /// Payload that was sent again.
+    pub bytes: u32,
+    pub state: TcpState,
+}
+
+/// A reset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reset {
+    /// Its id is 0, and is not told, if the segment that was answered came for no socket.
+    pub socket: Socket,
+    pub received: bool,
+    /// The kernel's word for the reason, such as NO_SOCKET; unknown where the kernel
+    /// tells none.
+    pub reason: Option<Arc<str>>,
+    /// The socket's state, if there is a socket.
+    pub state: Option<TcpState>,
+}
+
+/// A packet that the kernel threw away.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drop {
+    pub socket: Socket,
+    /// The kernel's word for the reason, such as TCP_CSUM; unknown where it tells none.
+    pub reason: Option<Arc<str>>,
+    pub state: Option<TcpState>,
+}
+
 /// A process at the time of an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Process {
@@ -166,6 +284,98 @@ pub struct Gap {
     /// How many events are missing, where that is known: 0 is "a kind of event",
     /// not "none".
     pub count: u64,
+}
+
+/// What ended a connection, or began to. The first eight are this side's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    Close,
+    Shutdown,
+    /// The process ended, and the kernel closed its descriptors.
+    Exit,
+    /// close() with SO_LINGER and a time of 0: a reset instead of a FIN.
+    Linger,
+    /// close() with unread data: a reset instead of a FIN (RFC 2525, 2.17).
+    Unread,
+    /// Nobody had accepted it when the listener was closed: a reset.
+    Unaccepted,
+    /// Taken apart otherwise by its process: a reset.
+    Disconnect,
+    /// Somebody else had the kernel end it, as `ss -K` does: a reset.
+    Killed,
+    /// The peer's FIN.
+    Fin,
+    /// The peer's reset.
+    Reset,
+    /// The peer did not answer any more.
+    Timeout,
+    /// Another error.
+    Error,
+}
+
+impl Cause {
+    pub const ALL: [Cause; 12] = [
+        Cause::Close,
+        Cause::Shutdown,
+        Cause::Exit,
+        Cause::Linger,
+        Cause::Unread,
+        Cause::Unaccepted,
+        Cause::Disconnect,
+        Cause::Killed,
+        Cause::Fin,
+        Cause::Reset,
+        Cause::Timeout,
+        Cause::Error,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cause::Close => "close",
+            Cause::Shutdown => "shutdown",
+            Cause::Exit => "exit",
+            Cause::Linger => "linger",
+            Cause::Unread => "unread",
+            Cause::Unaccepted => "unaccepted",
+            Cause::Disconnect => "disconnect",
+            Cause::Killed => "killed",
+            Cause::Fin => "fin",
+            Cause::Reset => "reset",
+            Cause::Timeout => "timeout",
+            Cause::Error => "error",
+        }
+    }
+
+    /// Which end did it: `local` or `remote`; nothing if neither, as in a time-out.
+    pub const fn side(self) -> Option<&'static str> {
+        match self {
+            Cause::Fin | Cause::Reset => Some("remote"),
+            Cause::Timeout | Cause::Error => None,
+            _ => Some("local"),
+        }
+    }
+}
+
+/// What a segment was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Segment {
+    Syn,
+    SynAck,
+    Data,
+    Fin,
+}
+
+impl Segment {
+    pub const ALL: [Segment; 4] = [Segment::Syn, Segment::SynAck, Segment::Data, Segment::Fin];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Segment::Syn => "syn",
+            Segment::SynAck => "syn_ack",
+            Segment::Data => "data",
+            Segment::Fin => "fin",
+        }
+    }
 }
 
 /// How an event is known.

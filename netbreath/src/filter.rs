@@ -69,6 +69,7 @@ pub struct Cgroup {
 
 /// Events that can be asked for. Gaps and clock events always come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
 pub enum EventKind {
     /// Sockets that existed at the start.
     Seed,
@@ -78,6 +79,16 @@ pub enum EventKind {
     Accept,
     /// Changes of hands: another process uses the connection.
     Owner,
+    /// Calls of connect() that came to nothing.
+    ConnectFailed,
+    /// Connections that are over, each with all that it has done.
+    Closed,
+    /// Segments that were sent again.
+    Retransmit,
+    /// Resets that were sent or came in.
+    Reset,
+    /// Packets of connections that the kernel threw away.
+    Drop,
     /// Processes that become another program; only if named here.
     Exec,
     /// Processes that begin; only if named here.
@@ -94,6 +105,11 @@ impl EventKind {
             EventKind::State => "state",
             EventKind::Accept => "accept",
             EventKind::Owner => "owner",
+            EventKind::ConnectFailed => "connect_failed",
+            EventKind::Closed => "closed",
+            EventKind::Retransmit => "retransmit",
+            EventKind::Reset => "reset",
+            EventKind::Drop => "drop",
             EventKind::Exec => "exec",
             EventKind::Fork => "fork",
             EventKind::Exit => "exit",

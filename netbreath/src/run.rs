@@ -85,7 +85,14 @@ impl Lines {
     /// that were asked for, and counts.
     pub fn event(&mut self, event: &Event, out: &mut Vec<u8>) -> bool {
         let counts = match event.body {
-            Body::State(_) | Body::Accept(_) | Body::Owner(_) => true,
+            Body::State(_)
+            | Body::Accept(_)
+            | Body::Owner(_)
+            | Body::ConnectFailed(_)
+            | Body::Closed(_)
+            | Body::Retransmit(_)
+            | Body::Reset(_)
+            | Body::Drop(_) => true,
             Body::Seed(_) => self.seeds,
             Body::Exec(_) | Body::Fork(_) | Body::Exit(_) => self.processes,
             Body::Clock { .. } | Body::Gap(_) => false,

@@ -1,10 +1,12 @@
 //! The tracer's lines, read by their keys alone: a second reader, so that a key
 //! which changes its name or meaning is noticed.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// One line. Keys that an event does not have are `None`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -43,6 +45,9 @@ pub struct Event {
     pub what: Option<String>,
     pub why: Option<String>,
     pub count: Option<u64>,
+    /// Keys that only some kinds of events have.
+    #[serde(flatten)]
+    pub details: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -57,6 +62,11 @@ pub struct Owner {
 impl Event {
     pub fn is(&self, name: &str) -> bool {
         self.event == name
+    }
+
+    /// A number among the details.
+    pub fn number(&self, key: &str) -> Option<i64> {
+        self.details.get(key)?.as_i64()
     }
 
     /// `OLD>NEW` of a state event, for messages.

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 
+use serde_json::Value;
+
 use crate::event::{Event, Owner, endpoint};
 
 /// How far the tracer's wall clock may be from the actors': both read the same
@@ -120,9 +122,24 @@ pub struct Life {
     pub accepted: Option<Acceptance>,
     pub renamed: Option<Renamed>,
     pub seeded: Option<Seeded>,
+    /// Further events that must be told of it.
+    pub details: Vec<Detail>,
     /// When the first transition happened: right before and right after the call.
     pub start: Option<(i64, i64)>,
 }
+
+/// So many events of one kind that say this must be told of a socket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detail {
+    pub event: &'static str,
+    /// Keys and values; null stands for "not known", and for an absent key.
+    pub says: Vec<(&'static str, Value)>,
+    pub least: usize,
+    pub most: usize,
+}
+
+/// Events that tell more of a connection than its transitions.
+const DETAILS: [&str; 5] = ["connect_failed", "closed", "retransmit", "reset", "drop"];
 
 /// How much the tracer is expected to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +166,8 @@ pub enum Kind {
     Time,
     /// `netns`, `proto`, `family` or `born`.
     Fact,
+    /// What else is told of a connection.
+    Detail,
     Accept,
     Seed,
     Process,
@@ -271,7 +290,7 @@ pub fn judge(events: &[Event], lives: &[Life], scope: Scope, minimum: u64) -> Ve
     }
 
     for &i in &ours {
-        if !known.contains(&events[i].socket) {
+        if !known.contains(&events[i].socket) && !answers(&events[i], lives) {
             let Event { event, socket, local, remote, .. } = &events[i];
             verdict.faults.push(Fault {
                 kind: Kind::Stray,
@@ -296,6 +315,18 @@ pub fn judge(events: &[Event], lives: &[Life], scope: Scope, minimum: u64) -> Ve
     });
     verdict.demand(minimum);
     verdict
+}
+
+/// Whether it is about a segment of one of these that came for no socket: a closed port
+/// answers it with a reset, a listener may drop it.
+fn answers(event: &Event, lives: &[Life]) -> bool {
+    (event.is("reset") || event.is("drop"))
+        && event.socket.is_none()
+        && lives.iter().any(|life| {
+            event.netns == Some(life.netns)
+                && event.local == life.remote.map(endpoint)
+                && (life.local.is_none() || event.remote == life.local.map(endpoint))
+        })
 }
 
 /// Judges what was told of processes: of these all that is expected, and, with
@@ -399,7 +430,8 @@ fn one(
     if let (Some(acceptance), Some(&i)) = (&life.accepted, accepts.first()) {
         accept(verdict, name, acceptance, events, &states, i, boots);
     }
-    for &i in &states {
+    let told = |i: &usize| events[*i].is("state") || DETAILS.contains(&&*events[*i].event);
+    for i in of_life.iter().copied().filter(told) {
         let accepted = accepts.first().is_some_and(|&accept| accept < i);
         let claim = match &life.accepted {
             Some(acceptance) if accepted => &acceptance.claim,
@@ -413,15 +445,91 @@ fn one(
             },
             Some(renamed) if events[i].at > renamed.before => {
                 verdict.check(false, Kind::Time, || {
-                    format!("{name}: {} while the owner changed", events[i].transition())
+                    format!("{name}: {} while the owner changed", what(&events[i]))
                 });
                 continue;
             }
             _ => claim,
         };
-        verdict.owner(claim, &events[i], || format!("{name}: {}", events[i].transition()));
+        verdict.owner(claim, &events[i], || format!("{name}: {}", what(&events[i])));
     }
+    end(verdict, life, events, of_life);
+    details(verdict, life, events, of_life);
     seeds(verdict, life, events, of_life);
+}
+
+/// An event in a word.
+fn what(event: &Event) -> String {
+    if event.is("state") { event.transition() } else { event.event.clone() }
+}
+
+/// Every connection ends once: closed if it was ever established, else it has failed; and
+/// the whole agrees with its parts.
+fn end(verdict: &mut Verdict, life: &Life, events: &[Event], of_life: &[usize]) {
+    let name = &life.name;
+    let of = |kind: &'static str| {
+        of_life.iter().map(|&i| &events[i]).filter(move |event| event.is(kind))
+    };
+    let is_foretold = life.proto == "tcp" && life.path.len() > 1;
+    let ends = is_foretold && life.path.last().is_some_and(|state| state == "CLOSE");
+    let listens = life.path.windows(2).any(|pair| pair == ["LISTEN", "CLOSE"]);
+    let opens = life.path.iter().any(|state| state == "ESTABLISHED") || !life.born;
+    if is_foretold {
+        let (closed, failed) = (of("closed").count(), of("connect_failed").count());
+        let expected =
+            (usize::from(ends && !listens && opens), usize::from(ends && !opens && !listens));
+        verdict.check((closed, failed) == expected, Kind::Detail, || {
+            format!("{name}: closed and connect_failed {:?}, not {expected:?}", (closed, failed))
+        });
+    }
+    for closed in of("closed") {
+        let mut spent = BTreeMap::new();
+        for state in of("state") {
+            let time = state.in_state_ns.unwrap_or(0);
+            if time != 0 {
+                *spent.entry(state.old.clone().unwrap_or_default()).or_insert(0) += time;
+            }
+        }
+        let told: BTreeMap<String, i64> = closed
+            .details
+            .get("states_ns")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .filter_map(|(state, time)| Some((state.clone(), time.as_i64()?)))
+            .collect();
+        verdict.check(told == spent, Kind::Detail, || {
+            format!("{name}: states_ns {told:?}, not {spent:?}")
+        });
+        if life.born {
+            let all: i64 = spent.values().sum();
+            let lasted = closed.number("lasted_ns");
+            verdict.check(lasted == Some(all), Kind::Detail, || {
+                format!("{name}: lasted_ns {lasted:?}, not {all}")
+            });
+        }
+    }
+}
+
+fn details(verdict: &mut Verdict, life: &Life, events: &[Event], of_life: &[usize]) {
+    let name = &life.name;
+    for Detail { event: kind, says, least, most } in &life.details {
+        // This key is read apart.
+        let said = |event: &Event, key| match key {
+            "state" => event.state.clone().map_or(Value::Null, Value::from),
+            key => event.details.get(key).cloned().unwrap_or_default(),
+        };
+        let told: Vec<&Event> =
+            of_life.iter().map(|&i| &events[i]).filter(|event| event.is(kind)).collect();
+        let right = told
+            .iter()
+            .filter(|event| says.iter().all(|(key, value)| said(event, key) == *value))
+            .count();
+        verdict.check((*least..=*most).contains(&right), Kind::Detail, || {
+            let all: Vec<_> = told.iter().map(|event| (&event.state, &event.details)).collect();
+            format!("{name}: {right} {kind} events say {says:?}, not {least} to {most}: {all:?}")
+        });
+    }
 }
 
 /// What holds for every event of a socket.
@@ -574,6 +682,7 @@ mod tests {
             accepted: None,
             renamed: None,
             seeded: None,
+            details: Vec::new(),
             start: None,
         }
     }

@@ -4,15 +4,17 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::judge::{
-    ANY, Acceptance, Claim, Fault, Kind as FaultKind, Life, ProcessLife, Renamed, Scope, Seeded,
-    Verdict, judge, judge_processes,
+    ANY, Acceptance, Claim, Detail, Fault, Kind as FaultKind, Life, ProcessLife, Renamed, Scope,
+    Seeded, Verdict, judge, judge_processes,
 };
 use crate::ledger::{Entry, Ledger, Role};
 use crate::netns::Netns;
@@ -229,8 +231,35 @@ impl Stage {
             accepted,
             renamed: None,
             seeded,
+            details: Vec::new(),
             start,
         });
+        Ok(())
+    }
+
+    /// Expects one event of this kind for a socket that is expected already, which says
+    /// this.
+    pub fn expect_detail(
+        &mut self,
+        entry: &Entry,
+        event: &'static str,
+        says: &[(&'static str, Value)],
+    ) -> Result<()> {
+        self.expect_details(entry, event, 1..=1, says)
+    }
+
+    /// Expects so many events of this kind that say this.
+    pub fn expect_details(
+        &mut self,
+        entry: &Entry,
+        event: &'static str,
+        many: RangeInclusive<usize>,
+        says: &[(&'static str, Value)],
+    ) -> Result<()> {
+        let life = self.lives.iter_mut().find(|life| life.socket == Some(entry.socket));
+        let life = life.context("a detail of a socket that is not expected")?;
+        let (least, most) = (*many.start(), *many.end());
+        life.details.push(Detail { event, says: says.to_vec(), least, most });
         Ok(())
     }
 
@@ -317,6 +346,7 @@ impl Stage {
             accepted: None,
             renamed: None,
             seeded: None,
+            details: Vec::new(),
             start: None,
         });
         Ok(())

@@ -18,7 +18,7 @@ use crate::{config, slot};
 #[fentry(function = "tcp_connect")]
 fn nb_connect_fe(ctx: FEntryContext) -> i32 {
     let sk = Typed::new(ctx.arg(0));
-    connect(sk, sk.load(config::SOCK_NUM()).unwrap_or(0));
+    connect(sk, sk.read(config::SOCK_NUM()));
     0
 }
 
@@ -26,7 +26,7 @@ fn nb_connect_fe(ctx: FEntryContext) -> i32 {
 fn nb_connect_kp(ctx: ProbeContext) -> u32 {
     if let Some(sk) = ctx.arg::<*const c_void>(0) {
         let sk = Untyped::new(sk);
-        connect(sk, sk.load(config::SOCK_NUM()).unwrap_or(0));
+        connect(sk, sk.read(config::SOCK_NUM()));
     }
     0
 }
@@ -50,6 +50,7 @@ struct Callback(*const c_void);
 
 impl Kernel for Callback {
     const STORES: bool = true;
+    const READS: bool = false;
 
     #[inline(always)]
     fn new(ptr: *const c_void) -> Self {
@@ -64,6 +65,11 @@ impl Kernel for Callback {
     #[inline(always)]
     fn load<T: Copy>(self, offset: u32) -> Option<T> {
         Untyped::new(self.0).load(offset)
+    }
+
+    #[inline(always)]
+    fn read<T: Copy>(self, offset: u32) -> T {
+        Untyped::new(self.0).read(offset)
     }
 }
 

@@ -102,7 +102,7 @@ fn nb_processes(ctx: *mut c_void) -> i32 {
 
 #[inline(always)]
 fn fork(parent: Untyped, child: Untyped) {
-    let parent_pid: u32 = parent.load(config::TASK_TGID()).unwrap_or(0);
+    let parent_pid: u32 = parent.read(config::TASK_TGID());
     let owner = task::owner_of(child, How::Unknown);
     // A new thread has its process's pid.
     if parent_pid == owner.pid {

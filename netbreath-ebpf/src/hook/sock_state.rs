@@ -21,7 +21,7 @@ use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{IGNORED, PENDINGS, Pending, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
-use crate::{config, emit, filter, slot, sock, task};
+use crate::{closed, config, emit, filter, slot, sock, task};
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn nb_state_btf(ctx: BtfTracePointContext) -> i32 {
@@ -155,9 +155,13 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
 
     let in_state = if slot.since == 0 { 0 } else { at.saturating_sub(slot.since) };
     slot.since = at;
+    if begun.is_some() {
+        slot.begun = at;
+    }
     if new == ESTABLISHED {
         slot.established = at;
     }
+    closed::note(sk, slot, old, new, in_state);
 
     let transition = Pending {
         at,
@@ -180,6 +184,9 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             flush(slot, Hook::SockState);
             if wanted {
                 send(slot, &transition, Hook::SockState);
+            }
+            if new == CLOSE {
+                closed::send(sk, slot, old, at);
             }
         }
         Verdict::Drop => slot.pendings = 0,

@@ -5,7 +5,11 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use super::{Body, Cgroup, Comm, Endpoint, Event, Gap, Owner, Process, Socket};
+use netbreath_common::tcp::TcpState;
+
+use super::{
+    Body, Cause, Cgroup, Closed, Closer, Comm, Endpoint, Errno, Event, Gap, Owner, Process, Socket,
+};
 
 /// Appends the line of `event`, without a newline; `boot` is the wall-clock time of
 /// boot, in nanoseconds since the epoch. The keys stand in the order of the
@@ -39,6 +43,36 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
             out.extend_from_slice(b",\"from\":");
             owner(handover.from.as_ref(), out);
         }
+        Body::ConnectFailed(failed) => {
+            errno(failed.error, out);
+            field(",\"syns\":", Some(failed.syns), out);
+            field(",\"tried_ns\":", failed.tried, out);
+        }
+        Body::Closed(closed) => put_closed(closed, out),
+        Body::Retransmit(retransmit) => {
+            word(",\"state\":", retransmit.state.name(), out);
+            word(",\"segment\":", retransmit.segment.name(), out);
+            field(",\"retransmits\":", Some(retransmit.count), out);
+            field(",\"bytes\":", Some(retransmit.bytes), out);
+        }
+        Body::Reset(reset) => {
+            if let Some(state) = reset.state {
+                word(",\"state\":", state.name(), out);
+            }
+            out.extend_from_slice(if reset.received {
+                b",\"received\":true,\"reason\":"
+            } else {
+                b",\"received\":false,\"reason\":"
+            });
+            text(reset.reason.as_deref(), out);
+        }
+        Body::Drop(drop) => {
+            if let Some(state) = drop.state {
+                word(",\"state\":", state.name(), out);
+            }
+            out.extend_from_slice(b",\"reason\":");
+            text(drop.reason.as_deref(), out);
+        }
         Body::Clock { boot } => field(",\"boot\":", Some(*boot), out),
         Body::Gap(gap) => put_gap(gap, out),
     }
@@ -50,10 +84,16 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
 
 /// Which socket, and between whom.
 fn ends(socket: &Socket, out: &mut Vec<u8>) {
-    // A string: many readers keep numbers as doubles.
-    out.extend_from_slice(b",\"socket\":\"");
-    number(socket.id.0, out);
-    word("\",\"proto\":", socket.proto.name(), out);
+    match socket.id.0 {
+        0 => out.extend_from_slice(b",\"socket\":null"),
+        id => {
+            // A string: many readers keep numbers as doubles.
+            out.extend_from_slice(b",\"socket\":\"");
+            number(id, out);
+            out.push(b'"');
+        }
+    }
+    word(",\"proto\":", socket.proto.name(), out);
     field(",\"family\":", Some(socket.flow.family.number()), out);
     out.extend_from_slice(b",\"local\":\"");
     endpoint(&socket.flow.local, out);
@@ -111,6 +151,57 @@ fn put_process(process: &Process, boot: i64, out: &mut Vec<u8>) {
     field(",\"uid\":", Some(*uid), out);
     // Wall-clock time, as `at`.
     field(",\"start\":", Some(boot.saturating_add_unsigned(*start)), out);
+}
+
+fn put_closed(closed: &Closed, out: &mut Vec<u8>) {
+    let Closed { cause, closer, error, lasted, connecting, traffic, states, .. } = closed;
+    match cause.and_then(Cause::side) {
+        Some(side) => word(",\"first\":", side, out),
+        None => out.extend_from_slice(b",\"first\":null"),
+    }
+    match cause {
+        Some(cause) => word(",\"cause\":", cause.name(), out),
+        None => out.extend_from_slice(b",\"cause\":null"),
+    }
+    if let Some(Closer { pid, comm, exe }) = closer {
+        field(",\"closer\":{\"pid\":", Some(*pid), out);
+        out.extend_from_slice(b",\"comm\":");
+        name(comm, out);
+        out.extend_from_slice(b",\"exe\":");
+        text(exe.as_deref(), out);
+        out.push(b'}');
+    }
+    if error.is_some() {
+        errno(*error, out);
+    }
+    field(",\"lasted_ns\":", *lasted, out);
+    field(",\"connect_ns\":", *connecting, out);
+    field(",\"bytes_sent\":", traffic.map(|t| t.bytes_sent), out);
+    field(",\"bytes_received\":", traffic.map(|t| t.bytes_received), out);
+    field(",\"segments_sent\":", traffic.map(|t| t.segments_sent), out);
+    field(",\"segments_received\":", traffic.map(|t| t.segments_received), out);
+    field(",\"retransmits\":", traffic.map(|t| t.retransmits), out);
+    field(",\"rtt_ns\":", traffic.and_then(|t| t.rtt), out);
+    let mut before: &[u8] = b",\"states_ns\":{\"";
+    for (state, time) in TcpState::ALL.into_iter().zip(states) {
+        if *time != 0 {
+            out.extend_from_slice(before);
+            out.extend_from_slice(state.name().as_bytes());
+            field("\":", Some(*time), out);
+            before = b",\"";
+        }
+    }
+    if before.len() == 2 {
+        out.push(b'}');
+    }
+}
+
+/// An error by its name; null if there is none.
+fn errno(errno: Option<Errno>, out: &mut Vec<u8>) {
+    match errno {
+        Some(errno) => word(",\"error\":", errno.name(), out),
+        None => out.extend_from_slice(b",\"error\":null"),
+    }
 }
 
 fn put_gap(gap: &Gap, out: &mut Vec<u8>) {

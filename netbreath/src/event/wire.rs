@@ -2,6 +2,7 @@
 //! for what does not apply and null for what could not be known. Once released, a
 //! key keeps its name and meaning.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -10,8 +11,9 @@ use netbreath_common::tcp::TcpState;
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    Accept, Body, Cgroup, Comm, Endpoint, Event, Family, Flow, Gap, Handover, How, Owner, Process,
-    Proto, Seed, Socket, SocketId, State, Via,
+    Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Drop, Endpoint, Errno, Event,
+    Family, Flow, Gap, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed, Segment,
+    Socket, SocketId, State, Traffic, Via,
 };
 
 /// An [`Event`] as it stands on a line of JSON.
@@ -21,7 +23,8 @@ pub struct Line {
     pub at: i64,
     event: Named,
     via: Via,
-    socket: Option<Id>,
+    #[serde(default, deserialize_with = "nullable")]
+    socket: Option<Option<Id>>,
     proto: Option<Proto>,
     family: Option<u8>,
     local: Option<Endpoint>,
@@ -55,6 +58,25 @@ pub struct Line {
     start: Option<i64>,
     /// `clock`: wall-clock time of boot, nanoseconds since the epoch.
     boot: Option<i64>,
+    error: Option<ErrnoName>,
+    syns: Option<u32>,
+    tried_ns: Option<u64>,
+    cause: Option<Cause>,
+    closer: Option<CloserLine>,
+    lasted_ns: Option<u64>,
+    connect_ns: Option<u64>,
+    bytes_sent: Option<u64>,
+    bytes_received: Option<u64>,
+    segments_sent: Option<u32>,
+    segments_received: Option<u32>,
+    retransmits: Option<u32>,
+    rtt_ns: Option<u64>,
+    #[serde(default)]
+    states_ns: HashMap<StateName, u64>,
+    segment: Option<Segment>,
+    bytes: Option<u32>,
+    received: Option<bool>,
+    reason: Option<Arc<str>>,
     hook: Option<String>,
     what: Option<String>,
     why: Option<String>,
@@ -108,9 +130,18 @@ impl Line {
                     _ => Body::Exit(process),
                 }
             }
-            Named::Seed | Named::State | Named::Accept | Named::Owner => {
+            Named::Seed
+            | Named::State
+            | Named::Accept
+            | Named::Owner
+            | Named::ConnectFailed
+            | Named::Closed
+            | Named::Retransmit
+            | Named::Reset
+            | Named::Drop => {
                 let socket = Socket {
-                    id: self.socket.ok_or(need("socket"))?.0,
+                    // Null: a segment that came for none.
+                    id: self.socket.ok_or(need("socket"))?.map_or(SocketId(0), |id| id.0),
                     proto: self.proto.ok_or(need("proto"))?,
                     flow: Flow {
                         family: match self.family.ok_or(need("family"))? {
@@ -142,6 +173,74 @@ impl Line {
                         queued: self.queued_ns.flatten(),
                         fd: self.fd.flatten(),
                     }),
+                    Named::ConnectFailed => Body::ConnectFailed(ConnectFailed {
+                        socket,
+                        error: self.error.map(|error| error.0),
+                        syns: self.syns.ok_or(need("syns"))?,
+                        tried: self.tried_ns,
+                    }),
+                    Named::Closed => {
+                        let mut states = [0; TcpState::ALL.len()];
+                        for (state, time) in TcpState::ALL.into_iter().zip(&mut states) {
+                            *time = self.states_ns.get(&StateName(state)).copied().unwrap_or(0);
+                        }
+                        let rtt = self.rtt_ns;
+                        let traffic = match (
+                            self.bytes_sent,
+                            self.bytes_received,
+                            self.segments_sent,
+                            self.segments_received,
+                            self.retransmits,
+                        ) {
+                            (
+                                Some(bytes_sent),
+                                Some(bytes_received),
+                                Some(segments_sent),
+                                Some(segments_received),
+                                Some(retransmits),
+                            ) => Some(Traffic {
+                                bytes_sent,
+                                bytes_received,
+                                segments_sent,
+                                segments_received,
+                                retransmits,
+                                rtt,
+                            }),
+                            _ => None,
+                        };
+                        Body::Closed(Box::new(Closed {
+                            socket,
+                            cause: self.cause,
+                            closer: self.closer.map(|CloserLine { pid, comm, exe }| Closer {
+                                pid,
+                                comm,
+                                exe,
+                            }),
+                            error: self.error.map(|error| error.0),
+                            lasted: self.lasted_ns,
+                            connecting: self.connect_ns,
+                            traffic,
+                            states,
+                        }))
+                    }
+                    Named::Retransmit => Body::Retransmit(Retransmit {
+                        socket,
+                        segment: self.segment.ok_or(need("segment"))?,
+                        count: self.retransmits.ok_or(need("retransmits"))?,
+                        bytes: self.bytes.ok_or(need("bytes"))?,
+                        state: self.state.ok_or(need("state"))?.0,
+                    }),
+                    Named::Reset => Body::Reset(Reset {
+                        socket,
+                        received: self.received.ok_or(need("received"))?,
+                        reason: self.reason,
+                        state: self.state.map(|state| state.0),
+                    }),
+                    Named::Drop => Body::Drop(Drop {
+                        socket,
+                        reason: self.reason,
+                        state: self.state.map(|state| state.0),
+                    }),
                     _ => Body::State(State {
                         socket,
                         old: self.old.ok_or(need("old"))?.0,
@@ -172,6 +271,11 @@ enum Named {
     State,
     Accept,
     Owner,
+    ConnectFailed,
+    Closed,
+    Retransmit,
+    Reset,
+    Drop,
     Exec,
     Fork,
     Exit,
@@ -186,12 +290,36 @@ impl Named {
             Named::State => "state",
             Named::Accept => "accept",
             Named::Owner => "owner",
+            Named::ConnectFailed => "connect_failed",
+            Named::Closed => "closed",
+            Named::Retransmit => "retransmit",
+            Named::Reset => "reset",
+            Named::Drop => "drop",
             Named::Exec => "exec",
             Named::Fork => "fork",
             Named::Exit => "exit",
             Named::Clock => "clock",
             Named::Gap => "gap",
         }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct CloserLine {
+    pid: u32,
+    comm: Comm,
+    exe: Option<Arc<str>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ErrnoName(Errno);
+
+impl<'de> Deserialize<'de> for ErrnoName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        Errno::named(&text).map(ErrnoName).ok_or_else(|| {
+            serde::de::Error::custom(format_args!("{text:?} is no error of a socket call"))
+        })
     }
 }
 
@@ -265,9 +393,9 @@ macro_rules! as_name {
     )*};
 }
 
-as_name!(Via, How, Proto, StateName);
+as_name!(Via, How, Proto, StateName, Cause, Segment);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct StateName(TcpState);
 
 impl StateName {

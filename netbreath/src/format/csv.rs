@@ -93,7 +93,7 @@ impl<R> Format<R> for Csv<R> {
 
 fn put_value(out: &mut Vec<u8>, cell: Cell<'_>, boot: i64) {
     match cell {
-        Cell::Absent | Cell::Unknown | Cell::Accepted { fd: None } => {}
+        Cell::Absent | Cell::Unknown | Cell::Accepted { fd: None } | Cell::Said(_) => {}
         Cell::Time(at) => put(out, format_args!("{}", boot.saturating_add_unsigned(at))),
         Cell::Duration(number) | Cell::Number(number) | Cell::Id(number) => {
             put(out, format_args!("{number}"));

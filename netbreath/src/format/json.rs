@@ -104,7 +104,7 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
     }
     put_key(out, first, key);
     match cell {
-        Cell::Absent | Cell::Unknown | Cell::Accepted { fd: None } => {
+        Cell::Absent | Cell::Unknown | Cell::Accepted { fd: None } | Cell::Said(_) => {
             out.extend_from_slice(b"null");
         }
         Cell::Time(at) => put(out, format_args!("{}", boot.saturating_add_unsigned(at))),
@@ -118,6 +118,7 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
         // These say for people what fields say for programs.
         Cell::Process { pid, .. } | Cell::From { pid, .. } => put(out, format_args!("{pid}")),
         Cell::Transition { new, .. } => put_json(out, &new.name()),
+
         Cell::Accepted { fd: Some(fd) } => put(out, format_args!("{fd}")),
     }
     true

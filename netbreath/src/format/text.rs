@@ -7,9 +7,9 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{Format, put, put_name};
 use crate::cli::Timestamps;
-use crate::event::{Endpoint, Event, Gap};
+use crate::event::{Cause, Endpoint, Errno, Event, Gap, Segment};
 use crate::name::Names;
-use crate::view::{Align, Cell, Column};
+use crate::view::{Align, Cell, Column, Said};
 
 /// How text is to look.
 #[derive(Clone, Debug)]
@@ -207,8 +207,65 @@ fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {
             let arrow = if unicode { "→" } else { "->" };
             put(out, format_args!("{} {arrow} {}", old.name(), new.name()));
         }
+        Cell::Said(said) => put_said(out, said, unicode),
         Cell::Accepted { fd: Some(fd) } => put(out, format_args!("accept() fd {fd}")),
         Cell::Accepted { fd: None } => put(out, format_args!("accept()")),
+    }
+}
+
+fn put_said(out: &mut Vec<u8>, said: Said<'_>, unicode: bool) {
+    match said {
+        Said::Failed { error, syns } => {
+            let what = error.map_or("given up", Errno::meaning);
+            match syns {
+                0 => put(out, format_args!("{what} before a SYN")),
+                1 => put(out, format_args!("{what} after 1 SYN")),
+                syns => put(out, format_args!("{what} after {syns} SYNs")),
+            }
+        }
+        Said::Ended { cause } => out.extend_from_slice(ended(cause).as_bytes()),
+        Said::Resent { segment, count } => {
+            let what = match segment {
+                Segment::Syn => "SYN",
+                Segment::SynAck => "SYN-ACK",
+                Segment::Data => "data",
+                Segment::Fin => "FIN",
+            };
+            put(out, format_args!("{what} sent again ({count})"));
+        }
+        Said::Reset { received, reason } => {
+            out.extend_from_slice(if received { b"reset received" } else { b"reset sent" });
+            put_reason(out, reason, unicode);
+        }
+        Said::Dropped { reason } => {
+            out.extend_from_slice(b"dropped");
+            put_reason(out, reason, unicode);
+        }
+    }
+}
+
+fn put_reason(out: &mut Vec<u8>, reason: Option<&str>, unicode: bool) {
+    if let Some(reason) = reason {
+        out.extend_from_slice(b": ");
+        put_name(out, reason.as_bytes(), unicode);
+    }
+}
+
+/// What ended a connection, for people.
+const fn ended(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Close => "closed by close()",
+        Cause::Shutdown => "closed by shutdown()",
+        Cause::Exit => "closed as process ended",
+        Cause::Linger => "closed with a reset",
+        Cause::Unread => "closed with data unread",
+        Cause::Unaccepted => "closed, never accepted",
+        Cause::Disconnect => "closed by disconnecting",
+        Cause::Killed => "killed by somebody here",
+        Cause::Fin => "closed by the peer",
+        Cause::Reset => "reset by the peer",
+        Cause::Timeout => "given up: peer is silent",
+        Cause::Error => "ended by an error",
     }
 }
 
@@ -322,6 +379,9 @@ fn ink(cell: &Cell<'_>) -> Ink {
         Cell::Transition { old: TcpState::SynSent | TcpState::SynRecv, new: TcpState::Close } => {
             Ink::Bad
         }
+        Cell::Said(Said::Failed { .. } | Said::Reset { .. }) => Ink::Bad,
+        Cell::Said(Said::Resent { .. } | Said::Dropped { .. }) => Ink::Warn,
+        Cell::Said(Said::Ended { .. }) => Ink::Aside,
         Cell::Transition { new: TcpState::Established, .. } | Cell::Accepted { .. } => Ink::Good,
         Cell::Transition { new: TcpState::Close, .. } => Ink::Aside,
         _ => Ink::Plain,

@@ -31,6 +31,8 @@ pub struct Counts {
     pub states: u64,
     pub accepts: u64,
     pub owners: u64,
+    /// What else happened to connections.
+    pub details: u64,
     /// Processes that began, became another program or ended.
     pub processes: u64,
     pub gaps: u64,
@@ -43,7 +45,7 @@ pub struct Counts {
 impl Counts {
     /// Events of connections that happened while we watched.
     pub const fn events(&self) -> u64 {
-        self.states + self.accepts + self.owners
+        self.states + self.accepts + self.owners + self.details
     }
 }
 
@@ -86,6 +88,12 @@ impl Tables {
                 self.counts.gaps += 1;
                 self.counts.missing = self.counts.missing.saturating_add(gap.count);
             }
+            // The transition to CLOSE comes too.
+            Body::ConnectFailed(_)
+            | Body::Closed(_)
+            | Body::Retransmit(_)
+            | Body::Reset(_)
+            | Body::Drop(_) => self.counts.details += 1,
             Body::Exec(_) | Body::Fork(_) | Body::Exit(_) => self.counts.processes += 1,
             Body::Clock { .. } => {}
         }

@@ -3,7 +3,7 @@
 
 use netbreath_common::tcp::TcpState;
 
-use crate::event::Endpoint;
+use crate::event::{Cause, Endpoint, Errno, Segment};
 
 pub mod trace;
 
@@ -80,6 +80,8 @@ pub enum Cell<'a> {
         old: TcpState,
         new: TcpState,
     },
+    /// What a row says to people, and in fields of its own to programs.
+    Said(Said<'a>),
     /// It was this process's before.
     From {
         pid: u32,
@@ -89,6 +91,22 @@ pub enum Cell<'a> {
     Accepted {
         fd: Option<u32>,
     },
+}
+
+/// What happened, for people.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Said<'a> {
+    /// A connect() that came to nothing, after so many SYNs; without an error, the process
+    /// gave up.
+    Failed { error: Option<Errno>, syns: u32 },
+    /// What ended a connection.
+    Ended { cause: Cause },
+    /// A segment that was sent again, the so many-th.
+    Resent { segment: Segment, count: u32 },
+    /// A reset, with the kernel's reason.
+    Reset { received: bool, reason: Option<&'a str> },
+    /// A packet that was thrown away, with the kernel's reason.
+    Dropped { reason: Option<&'a str> },
 }
 
 impl<'a> Cell<'a> {

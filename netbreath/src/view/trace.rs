@@ -1,7 +1,12 @@
 //! The view `trace`: a row per event of a connection.
 
-use super::{Align, Cell, Column, Field, Width};
-use crate::event::{Accept, Body, Cgroup, Event, Owner, Process, Seed, Socket, State};
+use super::{Align, Cell, Column, Field, Said, Width};
+use netbreath_common::tcp::TcpState;
+
+use crate::event::{
+    Accept, Body, Cause, Cgroup, Closed, Closer, ConnectFailed, Event, Owner, Process, Reset,
+    Retransmit, Seed, Socket, State, Traffic,
+};
 
 /// Columns shown unless others are asked for.
 pub const USUAL: [&str; 9] =
@@ -13,16 +18,16 @@ pub const LEAST_NEEDED: [&str; 6] = ["event", "proto", "how", "time", "in_state"
 
 /// Every column that `--columns` knows.
 #[rustfmt::skip]
-pub static COLUMNS: [Column<Event>; 26] = [
+pub static COLUMNS: [Column<Event>; 33] = [
     column("time", "TIME", "when it happened", Width { least: 12, usual: 15, most: 15 }, AT.read, &[&AT]),
     column("process", "PROCESS", "the process that owns the connection: name[pid]", Width { least: 15, usual: 22, most: 24 }, process, &[&PID, &COMM, &OWN_PID, &OWN_COMM]),
     column("how", "HOW", "how the owner is known: connect, listen, accept, inherited, snapshot or io", Width::fixed(9), HOW.read, &[&HOW]),
-    column("event", "EVENT", "what kind of event it is", Width::fixed(6), EVENT.read, &[&EVENT]),
+    column("event", "EVENT", "what kind of event it is", Width { least: 6, usual: 14, most: 14 }, EVENT.read, &[&EVENT]),
     column("proto", "PROTO", "the protocol", Width::fixed(5), PROTO.read, &[&PROTO, &FAMILY]),
     column("local", "LOCAL", "address and port on this machine", Width { least: 19, usual: 21, most: 40 }, LOCAL.read, &[&LOCAL]),
     column("remote", "REMOTE", "address and port of the other side", Width { least: 19, usual: 21, most: 40 }, REMOTE.read, &[&REMOTE]),
-    column("transition", "TRANSITION", "the state that TCP left and the one it entered; for exec, the program", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD]),
-    right("in_state", "IN STATE", "how long it had been in the old state; for accept, how long it had waited", Width::fixed(8), in_state, &[&IN_STATE, &QUEUED]),
+    column("transition", "TRANSITION", "the state that TCP left and the one it entered, or what else happened; for exec, the program", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD, &ERROR, &SYNS, &FIRST, &CAUSE, &SEGMENT, &RETRANSMITS, &BYTES, &RECEIVED, &REASON]),
+    right("in_state", "IN STATE", "how long it had been in the old state; for accept, how long it had waited; for closed, how long the connection lasted", Width::fixed(8), in_state, &[&IN_STATE, &QUEUED, &TRIED, &LASTED]),
     right("pid", "PID", "process id of the owner", Width::fixed(7), pid, &[&PID, &OWN_PID]),
     column("comm", "COMM", "name of the owner", Width::fixed(15), comm, &[&COMM, &OWN_COMM]),
     column("exe", "EXE", "program of the owner", Width { least: 20, usual: 24, most: 40 }, exe, &[&EXE, &OWN_EXE]),
@@ -39,11 +44,18 @@ pub static COLUMNS: [Column<Event>; 26] = [
     right("socket", "SOCKET", "the connection's identity while netbreath runs", Width::fixed(8), SOCKET.read, &[&SOCKET]),
     column("via", "VIA", "how the event is known: from the kernel, packets, …", Width::fixed(8), VIA.read, &[&VIA]),
     column("born", "BORN", "whether the connection was seen from its start", Width::fixed(4), BORN.read, &[&BORN]),
+    column("closer", "CLOSER", "closed: the process that closed first, if one of this side did", Width { least: 15, usual: 22, most: 24 }, closer, &[&CLOSER_PID, &CLOSER_COMM, &CLOSER_EXE]),
+    right("sent", "SENT", "closed: bytes of payload that were sent", Width::fixed(10), SENT.read, &[&SENT, &SEGMENTS_SENT]),
+    right("received", "RECEIVED", "closed: bytes of payload that were received", Width::fixed(10), GOT.read, &[&GOT, &SEGMENTS_RECEIVED]),
+    right("retransmits", "RETRANSMITS", "closed, retransmit: how often something was sent again", Width::fixed(11), RETRANSMITS.read, &[&RETRANSMITS]),
+    right("rtt", "RTT", "closed: smoothed round-trip time", Width::fixed(8), RTT.read, &[&RTT]),
+    right("connect", "CONNECT", "closed: how long it took to be established", Width::fixed(8), CONNECTING.read, &[&CONNECTING]),
+    right("established", "ESTABLISHED", "closed: how long it was established; for programs, the time in each state", Width::fixed(11), ESTABLISHED.read, &STATE_TIMES),
     right("queued", "QUEUED", "accept: how long the connection had waited for it", Width::fixed(8), QUEUED.read, &[&QUEUED]),
 ];
 
 /// The keys of a row in JSON, in the order of the schema.
-pub const KEYS: [&str; 31] = [
+pub const KEYS: [&str; 63] = [
     "at",
     "event",
     "via",
@@ -65,6 +77,38 @@ pub const KEYS: [&str; 31] = [
     "in_state_ns",
     "queued_ns",
     "fd",
+    "first",
+    "cause",
+    "closer.pid",
+    "closer.comm",
+    "closer.exe",
+    "error",
+    "syns",
+    "tried_ns",
+    "lasted_ns",
+    "connect_ns",
+    "bytes_sent",
+    "bytes_received",
+    "segments_sent",
+    "segments_received",
+    "segment",
+    "retransmits",
+    "rtt_ns",
+    "bytes",
+    "received",
+    "reason",
+    "states_ns.ESTABLISHED",
+    "states_ns.SYN_SENT",
+    "states_ns.SYN_RECV",
+    "states_ns.FIN_WAIT1",
+    "states_ns.FIN_WAIT2",
+    "states_ns.TIME_WAIT",
+    "states_ns.CLOSE",
+    "states_ns.CLOSE_WAIT",
+    "states_ns.LAST_ACK",
+    "states_ns.LISTEN",
+    "states_ns.CLOSING",
+    "states_ns.NEW_SYN_RECV",
     "owner.pid",
     "owner.comm",
     "owner.exe",
@@ -80,7 +124,9 @@ pub const KEYS: [&str; 31] = [
 const AT: Field<Event> = field("at", |event| Cell::Time(event.at));
 const EVENT: Field<Event> = field("event", |event| Cell::Word(event.body.name()));
 const VIA: Field<Event> = field("via", |event| Cell::Word(event.via.name()));
-const SOCKET: Field<Event> = field("socket", |event| of(event, |socket| Cell::Id(socket.id.0)));
+const SOCKET: Field<Event> = field("socket", |event| {
+    of(event, |socket| if socket.id.0 == 0 { Cell::Unknown } else { Cell::Id(socket.id.0) })
+});
 const PROTO: Field<Event> =
     field("proto", |event| of(event, |socket| Cell::Word(socket.proto.name())));
 const FAMILY: Field<Event> =
@@ -91,8 +137,102 @@ const REMOTE: Field<Event> =
     field("remote", |event| of(event, |socket| Cell::Endpoint(socket.flow.remote)));
 const STATE: Field<Event> = field("state", |event| match &event.body {
     Body::Seed(seed) => Cell::State(seed.state),
+    Body::Retransmit(retransmit) => Cell::State(retransmit.state),
+    Body::Reset(reset) => reset.state.map_or(Cell::Absent, Cell::State),
+    Body::Drop(drop) => drop.state.map_or(Cell::Absent, Cell::State),
     _ => Cell::Absent,
 });
+const ERROR: Field<Event> = field("error", |event| match &event.body {
+    Body::ConnectFailed(failed) => Cell::known(failed.error, |error| Cell::Word(error.name())),
+    Body::Closed(closed) => closed.error.map_or(Cell::Absent, |error| Cell::Word(error.name())),
+    _ => Cell::Absent,
+});
+const SYNS: Field<Event> = field("syns", |event| match &event.body {
+    Body::ConnectFailed(failed) => Cell::Number(failed.syns.into()),
+    _ => Cell::Absent,
+});
+const TRIED: Field<Event> = field("tried_ns", |event| match &event.body {
+    Body::ConnectFailed(failed) => Cell::known(failed.tried, Cell::Duration),
+    _ => Cell::Absent,
+});
+const FIRST: Field<Event> = field("first", |event| {
+    at_end(event, |closed| Cell::known(closed.cause.and_then(Cause::side), Cell::Word))
+});
+const CAUSE: Field<Event> = field("cause", |event| {
+    at_end(event, |closed| Cell::known(closed.cause, |cause| Cell::Word(cause.name())))
+});
+const CLOSER_PID: Field<Event> =
+    field("closer.pid", |event| by(event, |closer| Cell::Number(closer.pid.into())));
+const CLOSER_COMM: Field<Event> =
+    field("closer.comm", |event| by(event, |closer| Cell::Name(closer.comm.bytes())));
+const CLOSER_EXE: Field<Event> = field("closer.exe", |event| {
+    by(event, |closer| Cell::known(closer.exe.as_deref(), |exe| Cell::Name(exe.as_bytes())))
+});
+const LASTED: Field<Event> =
+    field("lasted_ns", |event| at_end(event, |closed| Cell::known(closed.lasted, Cell::Duration)));
+const CONNECTING: Field<Event> = field("connect_ns", |event| {
+    at_end(event, |closed| Cell::known(closed.connecting, Cell::Duration))
+});
+const SENT: Field<Event> =
+    field("bytes_sent", |event| carried(event, |traffic| Cell::Number(traffic.bytes_sent)));
+const GOT: Field<Event> =
+    field("bytes_received", |event| carried(event, |traffic| Cell::Number(traffic.bytes_received)));
+const SEGMENTS_SENT: Field<Event> = field("segments_sent", |event| {
+    carried(event, |traffic| Cell::Number(traffic.segments_sent.into()))
+});
+const SEGMENTS_RECEIVED: Field<Event> = field("segments_received", |event| {
+    carried(event, |traffic| Cell::Number(traffic.segments_received.into()))
+});
+const RETRANSMITS: Field<Event> = field("retransmits", |event| match &event.body {
+    Body::Retransmit(retransmit) => Cell::Number(retransmit.count.into()),
+    _ => carried(event, |traffic| Cell::Number(traffic.retransmits.into())),
+});
+const RTT: Field<Event> =
+    field("rtt_ns", |event| carried(event, |traffic| Cell::known(traffic.rtt, Cell::Duration)));
+const SEGMENT: Field<Event> = field("segment", |event| match &event.body {
+    Body::Retransmit(retransmit) => Cell::Word(retransmit.segment.name()),
+    _ => Cell::Absent,
+});
+const BYTES: Field<Event> = field("bytes", |event| match &event.body {
+    Body::Retransmit(retransmit) => Cell::Number(retransmit.bytes.into()),
+    _ => Cell::Absent,
+});
+const RECEIVED: Field<Event> = field("received", |event| match &event.body {
+    Body::Reset(reset) => Cell::Flag(reset.received),
+    _ => Cell::Absent,
+});
+const REASON: Field<Event> = field("reason", |event| {
+    let reason = match &event.body {
+        Body::Reset(reset) => &reset.reason,
+        Body::Drop(drop) => &drop.reason,
+        _ => return Cell::Absent,
+    };
+    Cell::known(reason.as_deref(), |reason| Cell::Name(reason.as_bytes()))
+});
+
+/// A field for the time in each state that a connection can be in.
+macro_rules! state_times {
+    ($($name:ident $key:literal $state:ident;)*) => {
+        $(const $name: Field<Event> = field($key, |event| time_in(event, TcpState::$state));)*
+        static STATE_TIMES: [&Field<Event>; 12] = [$(&$name),*];
+    };
+}
+
+state_times! {
+    ESTABLISHED "states_ns.ESTABLISHED" Established;
+    SYN_SENT "states_ns.SYN_SENT" SynSent;
+    SYN_RECV "states_ns.SYN_RECV" SynRecv;
+    FIN_WAIT1 "states_ns.FIN_WAIT1" FinWait1;
+    FIN_WAIT2 "states_ns.FIN_WAIT2" FinWait2;
+    TIME_WAIT "states_ns.TIME_WAIT" TimeWait;
+    CLOSE "states_ns.CLOSE" Close;
+    CLOSE_WAIT "states_ns.CLOSE_WAIT" CloseWait;
+    LAST_ACK "states_ns.LAST_ACK" LastAck;
+    LISTEN "states_ns.LISTEN" Listen;
+    CLOSING "states_ns.CLOSING" Closing;
+    NEW_SYN_RECV "states_ns.NEW_SYN_RECV" NewSynRecv;
+}
+
 const OLD: Field<Event> = field("old", |event| match &event.body {
     Body::State(state) => Cell::State(state.old),
     _ => Cell::Absent,
@@ -186,13 +326,59 @@ fn transition(event: &Event) -> Cell<'_> {
             None => Cell::Word("taken over"),
         },
         Body::Seed(Seed { state, .. }) => Cell::State(*state),
+        Body::ConnectFailed(ConnectFailed { error, syns, .. }) => {
+            Cell::Said(Said::Failed { error: *error, syns: *syns })
+        }
+        Body::Closed(closed) => {
+            Cell::known(closed.cause, |cause| Cell::Said(Said::Ended { cause }))
+        }
+        Body::Retransmit(Retransmit { segment, count, .. }) => {
+            Cell::Said(Said::Resent { segment: *segment, count: *count })
+        }
+        Body::Reset(Reset { received, reason, .. }) => {
+            Cell::Said(Said::Reset { received: *received, reason: reason.as_deref() })
+        }
+        Body::Drop(drop) => Cell::Said(Said::Dropped { reason: drop.reason.as_deref() }),
         Body::Exec(_) => (OWN_EXE.read)(event),
         Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => Cell::Absent,
     }
 }
 
 fn in_state(event: &Event) -> Cell<'_> {
-    either(event, &IN_STATE, &QUEUED)
+    match &event.body {
+        Body::ConnectFailed(_) => (TRIED.read)(event),
+        Body::Closed(_) => (LASTED.read)(event),
+        _ => either(event, &IN_STATE, &QUEUED),
+    }
+}
+
+fn closer(event: &Event) -> Cell<'_> {
+    by(event, |closer| Cell::Process { pid: closer.pid, comm: closer.comm.bytes() })
+}
+
+/// Of a connection that is over.
+fn at_end<'a>(event: &'a Event, read: impl FnOnce(&'a Closed) -> Cell<'a>) -> Cell<'a> {
+    match &event.body {
+        Body::Closed(closed) => read(closed),
+        _ => Cell::Absent,
+    }
+}
+
+/// Of the process that closed it.
+fn by<'a>(event: &'a Event, read: impl FnOnce(&'a Closer) -> Cell<'a>) -> Cell<'a> {
+    at_end(event, |closed| closed.closer.as_ref().map_or(Cell::Absent, read))
+}
+
+/// Of what went over it.
+fn carried<'a>(event: &'a Event, read: impl FnOnce(&'a Traffic) -> Cell<'a>) -> Cell<'a> {
+    at_end(event, |closed| Cell::known(closed.traffic.as_ref(), read))
+}
+
+fn time_in(event: &Event, state: TcpState) -> Cell<'_> {
+    at_end(event, |closed| match closed.states[state as usize - 1] {
+        0 => Cell::Absent,
+        time => Cell::Duration(time),
+    })
 }
 
 /// The one of two fields that applies.

@@ -6,7 +6,8 @@ use std::future::pending;
 use std::time::Duration;
 
 use netbreath::event::{
-    Accept, Body, Comm, Event, Family, Flow, Gap, How, Owner, Proto, Seed, Socket, SocketId, State,
+    Accept, Body, Cause, Closed, Closer, Comm, ConnectFailed, Drop, Errno, Event, Family, Flow,
+    Gap, How, Owner, Proto, Reset, Retransmit, Seed, Segment, Socket, SocketId, State, Traffic,
     Via, write_json,
 };
 use netbreath::source::Source;
@@ -59,6 +60,13 @@ pub fn events() -> Vec<Event> {
     nobody.cgroup = None;
     nobody.born = false;
     let state = |socket, old, new, in_state| Body::State(State { socket, old, new, in_state });
+    let times = |known: &[(TcpState, u64)]| {
+        let mut states = [0; TcpState::ALL.len()];
+        for (state, time) in known {
+            states[*state as usize - 1] = *time;
+        }
+        states
+    };
     let gap = |what: &str, hook: Option<&str>, count| {
         Body::Gap(Gap {
             what: what.into(),
@@ -94,6 +102,98 @@ pub fn events() -> Vec<Event> {
         (1_220_500, state(client(), FinWait1, FinWait2, Some(190_000))),
         (1_220_501, state(client(), FinWait2, Close, Some(999))),
         (1_220_502, state(server(How::Accept), LastAck, Close, Some(52_000))),
+        (
+            1_220_502,
+            Body::Closed(Box::new(Closed {
+                socket: server(How::Accept),
+                cause: Some(Cause::Fin),
+                closer: None,
+                error: None,
+                lasted: Some(1_200_102_000),
+                connecting: Some(31_000),
+                traffic: Some(Traffic {
+                    bytes_sent: 15_000,
+                    bytes_received: 78,
+                    segments_sent: 14,
+                    segments_received: 9,
+                    retransmits: 1,
+                    rtt: Some(20_312_000),
+                }),
+                states: times(&[
+                    (SynRecv, 31_000),
+                    (Established, 1_199_969_000),
+                    (CloseWait, 50_000),
+                    (LastAck, 52_000),
+                ]),
+            })),
+        ),
+        (
+            1_220_503,
+            Body::Closed(Box::new(Closed {
+                socket: client(),
+                cause: Some(Cause::Close),
+                closer: Some(Closer { pid: 4242, comm: Comm::from_name("curl"), exe: None }),
+                error: Errno::named("ECONNRESET"),
+                lasted: None,
+                connecting: None,
+                traffic: None,
+                states: times(&[]),
+            })),
+        ),
+        (
+            1_220_600,
+            Body::Retransmit(Retransmit {
+                socket: client(),
+                segment: Segment::Data,
+                count: 2,
+                bytes: 1448,
+                state: Established,
+            }),
+        ),
+        (
+            1_220_610,
+            Body::Reset(Reset {
+                socket: server(How::Accept),
+                received: false,
+                reason: Some("NO_SOCKET".into()),
+                state: None,
+            }),
+        ),
+        (
+            1_220_611,
+            Body::Reset(Reset {
+                socket: Socket { id: SocketId(0), ..client() },
+                received: true,
+                reason: None,
+                state: Some(SynSent),
+            }),
+        ),
+        (
+            1_220_620,
+            Body::Drop(Drop {
+                socket: server(How::Accept),
+                reason: Some("TCP_CSUM".into()),
+                state: Some(Established),
+            }),
+        ),
+        (
+            1_220_630,
+            Body::ConnectFailed(ConnectFailed {
+                socket: client(),
+                error: Errno::named("ETIMEDOUT"),
+                syns: 7,
+                tried: Some(127_000_000_000),
+            }),
+        ),
+        (
+            1_220_640,
+            Body::ConnectFailed(ConnectFailed {
+                socket: client(),
+                error: None,
+                syns: 1,
+                tried: None,
+            }),
+        ),
         (1_300_000, state(wide, SynSent, Close, Some(127_000_000_000))),
         (1_300_001, state(nobody, Established, CloseWait, None)),
         (1_400_000, gap("accept() is not watched", Some("accept"), 0)),
@@ -104,6 +204,17 @@ pub fn events() -> Vec<Event> {
         body,
     };
     bodies.into_iter().map(event).collect()
+}
+
+/// How many of them are rows of text: all but the clock, the seed and the gaps.
+pub fn rows() -> usize {
+    let aside = ["clock", "seed", "gap"];
+    events().iter().filter(|event| !aside.contains(&event.body.name())).count()
+}
+
+/// How many lines of text they are: the header, the rows and the gaps.
+pub fn lines() -> usize {
+    1 + rows() + events().iter().filter(|event| event.body.name() == "gap").count()
 }
 
 /// The events as a recording.

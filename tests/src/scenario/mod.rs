@@ -17,6 +17,7 @@ mod owner;
 mod process;
 mod refused;
 mod reset;
+mod retransmit;
 mod snapshot;
 mod timeout;
 
@@ -99,6 +100,11 @@ impl Scenario {
     }
 }
 
+/// The program of every actor.
+fn own_exe() -> Result<String> {
+    Ok(std::env::current_exe()?.to_string_lossy().into_owned())
+}
+
 /// A connect() that failed leaves the socket its port, but no address: on loopback
 /// it was the peer's.
 fn with_address(mut failed: Entry) -> Entry {
@@ -149,6 +155,9 @@ pub const ALL: &[Scenario] = &[
     scenario("timeout::no_answer", 20, timeout::no_answer),
     scenario("timeout::peer_falls_silent", 40, timeout::peer_falls_silent),
     scenario("timeout::given_up", 20, timeout::given_up),
+    scenario("retransmit::syn", 60, retransmit::syn),
+    scenario("retransmit::syn_ack", 60, retransmit::syn_ack),
+    scenario("retransmit::data", 60, retransmit::data),
     scenario("owner::every_accept_call", 150, owner::every_accept_call),
     scenario("owner::threads", 150, owner::threads),
     scenario("owner::prefork", 250, owner::prefork),

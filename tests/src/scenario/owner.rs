@@ -2,7 +2,9 @@
 //! through every later state, whatever runs on the CPU when the state changes.
 
 use anyhow::Result;
+use serde_json::json;
 
+use super::close::closed;
 use super::{ACTIVE, LISTENER, PASSIVE, V4};
 use crate::ledger::Entry;
 use crate::stage::{Stage, address};
@@ -172,7 +174,9 @@ pub fn closed_by_a_child(stage: &mut Stage) -> Result<()> {
     meeting.server.close(&meeting.s)?;
     server.close(&meeting.s)?;
     server.close(&meeting.listener)?;
-    stage.expect_meeting(&meeting, ACTIVE, PASSIVE)
+    stage.expect_meeting(&meeting, ACTIVE, PASSIVE)?;
+    let child = json!({ "pid": client.id, "comm": "nb-child", "exe": super::own_exe()? });
+    closed(stage, &meeting.c, "local", "close", &[("closer", child)])
 }
 
 /// The client dies; what follows runs without it and is still its own.
@@ -182,7 +186,9 @@ pub fn killed(stage: &mut Stage) -> Result<()> {
     meeting.client.kill()?;
     meeting.server.drain(&meeting.s)?;
     meeting.server.close(&meeting.s)?;
-    stage.expect_meeting(&meeting, ACTIVE, PASSIVE)
+    stage.expect_meeting(&meeting, ACTIVE, PASSIVE)?;
+    let dead = json!({ "pid": meeting.client.id, "comm": "nb-client", "exe": super::own_exe()? });
+    closed(stage, &meeting.c, "local", "exit", &[("closer", dead)])
 }
 
 /// The suite itself is tested: the task on the CPU is no owner, and the judge must

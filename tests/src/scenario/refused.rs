@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use anyhow::{Result, bail};
+use serde_json::json;
 
 use super::{V4, V6, with_address};
+use crate::ledger::Entry;
 use crate::stage::Stage;
 use crate::step::{Family, Proto};
 
@@ -26,7 +28,8 @@ fn refused(stage: &mut Stage, family: Family, at: &str) -> Result<()> {
     let c = with_address(client.connect_on(&socket, closed_port(at)?)?);
     expect_refusal(c.errno)?;
     client.close(&c)?;
-    stage.expect(&c, REFUSED)
+    stage.expect(&c, REFUSED)?;
+    told(stage, &c)
 }
 
 pub fn with_a_chosen_port(stage: &mut Stage) -> Result<()> {
@@ -37,7 +40,8 @@ pub fn with_a_chosen_port(stage: &mut Stage) -> Result<()> {
     let c = client.connect_on(&socket, closed_port(V4)?)?;
     expect_refusal(c.errno)?;
     client.close(&c)?;
-    stage.expect(&c, REFUSED)
+    stage.expect(&c, REFUSED)?;
+    told(stage, &c)
 }
 
 pub fn without_waiting(stage: &mut Stage) -> Result<()> {
@@ -50,7 +54,14 @@ pub fn without_waiting(stage: &mut Stage) -> Result<()> {
     }
     client.readable(&c)?;
     client.close(&c)?;
-    stage.expect(&c, REFUSED)
+    stage.expect(&c, REFUSED)?;
+    told(stage, &c)
+}
+
+fn told(stage: &mut Stage, c: &Entry) -> Result<()> {
+    let says = [("error", json!("ECONNREFUSED")), ("syns", json!(1))];
+    stage.expect_detail(c, "connect_failed", &says)?;
+    stage.expect_detail(c, "reset", &[("received", json!(true)), ("state", json!("SYN_SENT"))])
 }
 
 /// Every port of a new namespace is closed.

@@ -1,8 +1,11 @@
 //! Ends by RST, from either side and in every state that has one.
 
 use anyhow::{Result, bail};
+use serde_json::{Value, json};
 
+use super::close::closed;
 use super::{LISTENER, V4};
+use crate::ledger::Entry;
 use crate::stage::{Stage, address};
 use crate::step::Call;
 
@@ -15,7 +18,8 @@ pub fn by_client(stage: &mut Stage) -> Result<()> {
     meeting.client.abort(&meeting.c)?;
     reset(meeting.server.drain(&meeting.s)?)?;
     meeting.server.close(&meeting.s)?;
-    stage.expect_meeting(&meeting, CLIENT, SERVER)
+    stage.expect_meeting(&meeting, CLIENT, SERVER)?;
+    told(stage, &meeting.c, "linger", &meeting.s)
 }
 
 pub fn by_server(stage: &mut Stage) -> Result<()> {
@@ -24,7 +28,8 @@ pub fn by_server(stage: &mut Stage) -> Result<()> {
     meeting.server.abort(&meeting.s)?;
     reset(meeting.client.drain(&meeting.c)?)?;
     meeting.client.close(&meeting.c)?;
-    stage.expect_meeting(&meeting, CLIENT, SERVER)
+    stage.expect_meeting(&meeting, CLIENT, SERVER)?;
+    told(stage, &meeting.s, "linger", &meeting.c)
 }
 
 /// close() of a socket with data that was never read is a reset.
@@ -36,7 +41,8 @@ pub fn client_leaves_data_unread(stage: &mut Stage) -> Result<()> {
     meeting.client.close(&meeting.c)?;
     reset(meeting.server.drain(&meeting.s)?)?;
     meeting.server.close(&meeting.s)?;
-    stage.expect_meeting(&meeting, CLIENT, SERVER)
+    stage.expect_meeting(&meeting, CLIENT, SERVER)?;
+    told(stage, &meeting.c, "unread", &meeting.s)
 }
 
 pub fn server_leaves_data_unread(stage: &mut Stage) -> Result<()> {
@@ -47,7 +53,8 @@ pub fn server_leaves_data_unread(stage: &mut Stage) -> Result<()> {
     meeting.server.close(&meeting.s)?;
     reset(meeting.client.drain(&meeting.c)?)?;
     meeting.client.close(&meeting.c)?;
-    stage.expect_meeting(&meeting, CLIENT, SERVER)
+    stage.expect_meeting(&meeting, CLIENT, SERVER)?;
+    told(stage, &meeting.s, "unread", &meeting.c)
 }
 
 pub fn of_a_half_closed_connection(stage: &mut Stage) -> Result<()> {
@@ -62,7 +69,16 @@ pub fn of_a_half_closed_connection(stage: &mut Stage) -> Result<()> {
     meeting.server.abort(&meeting.s)?;
     reset(meeting.client.drain(&meeting.c)?)?;
     meeting.client.close(&meeting.c)?;
-    stage.expect_meeting(&meeting, super::ACTIVE, "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSE")
+    stage.expect_meeting(
+        &meeting,
+        super::ACTIVE,
+        "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSE",
+    )?;
+    let refused = [("error", json!("ECONNRESET"))];
+    closed(stage, &meeting.c, "local", "shutdown", &refused)?;
+    closed(stage, &meeting.s, "remote", "fin", &[])?;
+    received(stage, &meeting.c)?;
+    sent(stage, &meeting.s)
 }
 
 /// The client is gone for good, the server writes on: the answer is a RST.
@@ -74,7 +90,14 @@ pub fn of_a_peer_that_writes_on(stage: &mut Stage) -> Result<()> {
     meeting.server.send(&meeting.s, 100)?;
     meeting.server.drain(&meeting.s)?;
     meeting.server.close(&meeting.s)?;
-    stage.expect_meeting(&meeting, super::ACTIVE, "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSE")
+    stage.expect_meeting(
+        &meeting,
+        super::ACTIVE,
+        "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSE",
+    )?;
+    closed(stage, &meeting.c, "local", "close", &[])?;
+    closed(stage, &meeting.s, "remote", "fin", &[("error", json!("EPIPE"))])?;
+    received(stage, &meeting.s)
 }
 
 /// The connection is over before anybody accepts it, and is accepted all the same.
@@ -91,7 +114,8 @@ pub fn before_accept(stage: &mut Stage) -> Result<()> {
     server.close(&listener)?;
     stage.expect(&listener, LISTENER)?;
     stage.expect(&c, CLIENT)?;
-    stage.expect(&s, SERVER)
+    stage.expect(&s, SERVER)?;
+    told(stage, &c, "linger", &s)
 }
 
 /// Nobody ever accepts: the listener's end is the connection's.
@@ -105,7 +129,25 @@ pub fn listener_closes_with_a_queue(stage: &mut Stage) -> Result<()> {
     client.close(&c)?;
     stage.expect(&listener, LISTENER)?;
     stage.expect(&c, CLIENT)?;
-    stage.expect_unaccepted(&listener, &c, SERVER)
+    stage.expect_unaccepted(&listener, &c, SERVER)?;
+    received(stage, &c)?;
+    closed(stage, &c, "remote", "reset", &[("error", json!("ECONNRESET"))])
+}
+
+/// One end reset the connection, for this reason, and both say so.
+fn told(stage: &mut Stage, by: &Entry, cause: &str, other: &Entry) -> Result<()> {
+    closed(stage, by, "local", cause, &[("error", Value::Null)])?;
+    sent(stage, by)?;
+    closed(stage, other, "remote", "reset", &[("error", json!("ECONNRESET"))])?;
+    received(stage, other)
+}
+
+fn sent(stage: &mut Stage, by: &Entry) -> Result<()> {
+    stage.expect_detail(by, "reset", &[("received", json!(false))])
+}
+
+fn received(stage: &mut Stage, by: &Entry) -> Result<()> {
+    stage.expect_detail(by, "reset", &[("received", json!(true)), ("reason", Value::Null)])
 }
 
 /// The scenario itself must have worked.

@@ -2,7 +2,9 @@
 //! machine is needed; TCP_USER_TIMEOUT keeps it to a second or two.
 
 use anyhow::{Result, bail};
+use serde_json::{Value, json};
 
+use super::close::closed;
 use super::{LISTENER, V4, with_address};
 use crate::stage::{Stage, address};
 use crate::step::{Family, Proto};
@@ -20,7 +22,8 @@ pub fn no_answer(stage: &mut Stage) -> Result<()> {
     client.close(&c)?;
     server.close(&listener)?;
     stage.expect(&listener, LISTENER)?;
-    stage.expect(&c, "CLOSE SYN_SENT CLOSE")
+    stage.expect(&c, "CLOSE SYN_SENT CLOSE")?;
+    stage.expect_detail(&c, "connect_failed", &[("error", json!("ETIMEDOUT"))])
 }
 
 /// Data that is never acknowledged ends the connection; the peer knows nothing of
@@ -39,7 +42,18 @@ pub fn peer_falls_silent(stage: &mut Stage) -> Result<()> {
         &meeting,
         "CLOSE SYN_SENT ESTABLISHED CLOSE",
         "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 CLOSE",
-    )
+    )?;
+    let timed_out = [
+        ("first", Value::Null),
+        ("cause", json!("timeout")),
+        ("closer", Value::Null),
+        ("error", json!("ETIMEDOUT")),
+        ("bytes_sent", json!(100)),
+    ];
+    stage.expect_detail(&meeting.c, "closed", &timed_out)?;
+    let data = [("segment", json!("data")), ("bytes", json!(100)), ("state", json!("ESTABLISHED"))];
+    stage.expect_details(&meeting.c, "retransmit", 1..=9, &data)?;
+    closed(stage, &meeting.s, "local", "close", &[("bytes_received", json!(0))])
 }
 
 /// The process gives up before the kernel does.
@@ -56,7 +70,8 @@ pub fn given_up(stage: &mut Stage) -> Result<()> {
     client.close(&c)?;
     server.close(&listener)?;
     stage.expect(&listener, LISTENER)?;
-    stage.expect(&c, "CLOSE SYN_SENT CLOSE")
+    stage.expect(&c, "CLOSE SYN_SENT CLOSE")?;
+    stage.expect_detail(&c, "connect_failed", &[("error", Value::Null)])
 }
 
 fn timed_out(errno: Option<i32>) -> Result<()> {

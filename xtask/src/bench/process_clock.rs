@@ -40,7 +40,8 @@ fn read(clock: libc::clockid_t) -> Result<Duration> {
 /// The most memory it has had at once, in bytes. Why not what wait4 gives: that starts
 /// with the memory of the process it was forked from.
 pub fn peak_memory(pid: u32) -> Result<u64> {
-    let status = status(&format!("/proc/{pid}/status"))?;
+    let file = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
     let kib = number(&status, "VmHWM:").context("the kernel tells no peak of memory")?;
     Ok(kib * 1024)
 }
@@ -50,7 +51,15 @@ pub fn voluntary_switches(pid: u32) -> Result<u64> {
     let folder = format!("/proc/{pid}/task");
     let mut sum = 0;
     for task in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
-        let status = status(&format!("{}/status", task?.path().display()))?;
+        let file = format!("{}/status", task?.path().display());
+        let status = match fs::read_to_string(&file) {
+            Ok(status) => status,
+            // The thread has ended meanwhile.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
+                continue;
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot read {file}")),
+        };
         sum += number(&status, "voluntary_ctxt_switches:")
             .context("the kernel counts no context switches")?;
     }
@@ -84,10 +93,6 @@ fn machine_times(text: &str) -> Option<(u64, u64)> {
     // Idle, and idle while a disk is waited for.
     let idle = times.get(3)? + times.get(4)?;
     Some((all - idle, all))
-}
-
-fn status(file: &str) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("cannot read {file}"))
 }
 
 fn number(status: &str, key: &str) -> Option<u64> {

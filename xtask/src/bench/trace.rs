@@ -13,7 +13,9 @@ use super::churn::{self, Churn, Churned, Load};
 use super::output;
 use super::process_clock;
 use super::report::{Counted, Idle, Report, Series};
-use super::tracer::{BPFTRACE, NETBREATH, NETBREATH_FILTERED, TCPLIFE, TCPSTATES, Tracer, Used};
+use super::tracer::{
+    BPFTRACE, NETBREATH, NETBREATH_ALL, NETBREATH_FILTERED, TCPLIFE, TCPSTATES, Tracer, Used,
+};
 use crate::build::{self, Profile};
 use crate::process;
 use crate::setup;
@@ -45,7 +47,8 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-const TRACERS: [&Tracer; 5] = [&NETBREATH, &NETBREATH_FILTERED, &TCPSTATES, &TCPLIFE, &BPFTRACE];
+const TRACERS: [&Tracer; 6] =
+    [&NETBREATH, &NETBREATH_ALL, &NETBREATH_FILTERED, &TCPSTATES, &TCPLIFE, &BPFTRACE];
 /// A turn may be this much longer than one without a tracer.
 const SLOWDOWN: f64 = 4.0;
 const COUNTING_AT_MOST: Duration = Duration::from_secs(120);
@@ -117,7 +120,8 @@ impl Bench<'_> {
             },
         )?;
         eprintln!("bench: {STARTS} starts");
-        let starts = self.starts()?;
+        let starts = self.starts(&NETBREATH)?;
+        let starts_all = self.starts(&NETBREATH_ALL)?;
         eprintln!("bench: {} s of nothing to do", IDLE.as_secs());
         let idle = self.idle()?;
         Ok(Report {
@@ -128,6 +132,7 @@ impl Bench<'_> {
             series,
             paced,
             starts,
+            starts_all,
             idle,
         })
     }
@@ -213,10 +218,10 @@ impl Bench<'_> {
     }
 
     /// How long netbreath takes to be ready, in seconds.
-    fn starts(&self) -> Result<Vec<f64>> {
+    fn starts(&self, tracer: &Tracer) -> Result<Vec<f64>> {
         (0..STARTS)
             .map(|_| {
-                let running = NETBREATH.start(self.netbreath, self.folder, Stdio::null())?;
+                let running = tracer.start(self.netbreath, self.folder, Stdio::null())?;
                 let seconds = running.ready_after.as_secs_f64();
                 running.stop()?;
                 Ok(seconds)

@@ -52,12 +52,16 @@ pub const NETBREATH: Tracer = Tracer {
     name: "netbreath",
     commands: None,
     package: "",
-    args: &["trace", "--format", "jsonl"],
+    args: &["trace", "--format", "jsonl", "--event", "state"],
     ready: Ready::File,
     losses: Losses::Summary,
     dialect: Dialect::Events,
     events: churn::TRANSITIONS,
 };
+
+/// With all that a trace shows unless it is asked for less.
+pub const NETBREATH_ALL: Tracer =
+    Tracer { name: "netbreath, all events", args: &["trace", "--format", "jsonl"], ..NETBREATH };
 
 pub const NETBREATH_FILTERED: Tracer = Tracer {
     name: "netbreath, filtered",

@@ -30,6 +30,7 @@ const PTR: u32 = 2;
 const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
+const ENUM: u32 = 6;
 const FWD: u32 = 7;
 const TYPEDEF: u32 = 8;
 const VOLATILE: u32 = 9;
@@ -45,6 +46,8 @@ const HEADER: u32 = 24;
 const TYPE: usize = 12;
 /// Bytes that describe a member: name, type, offset.
 const MEMBER: usize = 12;
+/// Bytes that describe an enumerator: name, value.
+const ENUMERATOR: usize = 8;
 
 impl Btf {
     /// Where the kernel shows its own.
@@ -164,6 +167,26 @@ impl Btf {
     pub fn parameters(&self, function: &str) -> Option<usize> {
         let prototype = self.word(self.find(FUNC, function)? + 8)?;
         Some(count(self.word(self.at(prototype)? + 4)?))
+    }
+
+    /// The names of an enumeration and their numbers; none where the kernel has no such
+    /// enumeration.
+    pub fn enumerators(&self, name: &str) -> Vec<(u32, String)> {
+        let Some(at) = self.find(ENUM, name) else { return Vec::new() };
+        let count = self.word(at + 4).map_or(0, count);
+        (0..count)
+            .filter_map(|i| {
+                let place = at + TYPE + i * ENUMERATOR;
+                Some((self.word(place + 4)?, self.string(self.word(place)?)?))
+            })
+            .collect()
+    }
+
+    /// The string at offset `at`.
+    fn string(&self, at: u32) -> Option<String> {
+        let bytes = self.bytes.get(self.strings + at as usize..)?;
+        let end = bytes.iter().position(|byte| *byte == 0)?;
+        Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
     }
 
     /// Where the first type of this kind and name is described.

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use netbreath_common::record::{self, Kind};
 use netbreath_common::tcp::TcpState;
 
+use super::load::Reasons;
 use super::process::Processes;
 use crate::event::{
-    Accept, Body, Cgroup, Comm, Endpoint, Event, Family, Flow, Handover, How, Owner, Process,
-    Proto, Seed, Socket, SocketId, State, Via,
+    Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Drop, Endpoint, Errno, Event,
+    Family, Flow, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed, Segment, Socket,
+    SocketId, State, Traffic, Via,
 };
 use crate::filter::{EventKind, Filter};
 
@@ -21,6 +23,7 @@ pub struct Decoder {
     last_cgroup: (u64, Option<Cgroup>),
     cgroup_root: Option<PathBuf>,
     processes: Processes,
+    reasons: Reasons,
     asked: Asked,
     /// Mutant: take whoever is on the CPU for the owner.
     owner_from_cpu: bool,
@@ -64,12 +67,18 @@ pub struct Error {
 const MAX_CGROUPS: usize = 65_536;
 
 impl Decoder {
-    pub fn new(cgroup_root: Option<PathBuf>, filter: &Filter, owner_from_cpu: bool) -> Decoder {
+    pub fn new(
+        cgroup_root: Option<PathBuf>,
+        reasons: Reasons,
+        filter: &Filter,
+        owner_from_cpu: bool,
+    ) -> Decoder {
         Decoder {
             cgroups: HashMap::new(),
             last_cgroup: (0, None),
             cgroup_root,
             processes: Processes::default(),
+            reasons,
             asked: Asked::of(filter),
             owner_from_cpu,
         }
@@ -116,6 +125,46 @@ impl Decoder {
                 Body::Owner(Handover {
                     socket: self.socket(&record.socket),
                     from: self.owner(&record.from),
+                })
+            }
+            Kind::ConnectFailed => {
+                let record: record::ConnectFailed = record::read(bytes).ok_or_else(refuse)?;
+                Body::ConnectFailed(ConnectFailed {
+                    socket: self.socket(&record.socket),
+                    error: Errno::new(record.errno),
+                    syns: record.syns,
+                    tried: known(record.tried),
+                })
+            }
+            Kind::Closed => {
+                let record: record::Closed = record::read(bytes).ok_or_else(refuse)?;
+                Body::Closed(Box::new(self.closed(&record)))
+            }
+            Kind::Retransmit => {
+                let record: record::Retransmit = record::read(bytes).ok_or_else(refuse)?;
+                Body::Retransmit(Retransmit {
+                    socket: self.socket(&record.socket),
+                    segment: segment(record.segment).ok_or_else(refuse)?,
+                    count: record.count,
+                    bytes: record.bytes,
+                    state: TcpState::from_kernel(record.state).ok_or_else(refuse)?,
+                })
+            }
+            Kind::Reset => {
+                let record: record::Reset = record::read(bytes).ok_or_else(refuse)?;
+                Body::Reset(Reset {
+                    socket: self.socket(&record.socket),
+                    received: record.received != 0,
+                    reason: self.reasons.reset.get(&record.reason).cloned(),
+                    state: TcpState::from_kernel(record.state),
+                })
+            }
+            Kind::Drop => {
+                let record: record::Drop = record::read(bytes).ok_or_else(refuse)?;
+                Body::Drop(Drop {
+                    socket: self.socket(&record.socket),
+                    reason: self.reasons.drop.get(&record.reason).cloned(),
+                    state: TcpState::from_kernel(record.state),
                 })
             }
             Kind::Exists => {
@@ -177,6 +226,39 @@ impl Decoder {
         }
     }
 
+    fn closed(&mut self, record: &record::Closed) -> Closed {
+        let cause = cause(record::Cause::from_number(record.cause));
+        let closer = (record.closer != 0).then(|| Closer {
+            pid: record.closer,
+            comm: Comm::new(record.closer_comm),
+            exe: self
+                .processes
+                .find(record.closer, record.closer_start)
+                .and_then(|known| known.exe.clone()),
+        });
+        let mut states = [0; TcpState::ALL.len()];
+        for (state, time) in TcpState::ALL.into_iter().zip(&mut states) {
+            *time = record.states.get(state as usize).copied().unwrap_or(0);
+        }
+        Closed {
+            socket: self.socket(&record.socket),
+            cause,
+            closer,
+            error: Errno::new(record.errno),
+            lasted: known(record.lasted),
+            connecting: known(record.connecting),
+            traffic: (record.counted != 0).then(|| Traffic {
+                bytes_sent: record.bytes_sent,
+                bytes_received: record.bytes_received,
+                segments_sent: record.segs_out,
+                segments_received: record.segs_in,
+                retransmits: record.retransmits,
+                rtt: known(u64::from(record.srtt) * 1000),
+            }),
+            states,
+        }
+    }
+
     fn owner(&self, owner: &record::Owner) -> Option<Owner> {
         let how = match record::How::from_number(owner.how) {
             record::How::Unknown => return None,
@@ -233,6 +315,34 @@ fn known(nanoseconds: u64) -> Option<u64> {
     (nanoseconds != 0).then_some(nanoseconds)
 }
 
+const fn cause(cause: record::Cause) -> Option<Cause> {
+    Some(match cause {
+        record::Cause::Unknown => return None,
+        record::Cause::Close => Cause::Close,
+        record::Cause::Shutdown => Cause::Shutdown,
+        record::Cause::Exit => Cause::Exit,
+        record::Cause::Linger => Cause::Linger,
+        record::Cause::Unread => Cause::Unread,
+        record::Cause::Unaccepted => Cause::Unaccepted,
+        record::Cause::Disconnect => Cause::Disconnect,
+        record::Cause::PeerFin => Cause::Fin,
+        record::Cause::PeerReset => Cause::Reset,
+        record::Cause::Timeout => Cause::Timeout,
+        record::Cause::Killed => Cause::Killed,
+        record::Cause::Error => Cause::Error,
+    })
+}
+
+const fn segment(number: u8) -> Option<Segment> {
+    Some(match record::Segment::from_number(number) {
+        None => return None,
+        Some(record::Segment::Data) => Segment::Data,
+        Some(record::Segment::Syn) => Segment::Syn,
+        Some(record::Segment::SynAck) => Segment::SynAck,
+        Some(record::Segment::Fin) => Segment::Fin,
+    })
+}
+
 fn endpoint(family: Family, addr: [u8; 16], port: u16) -> Endpoint {
     let addr = Ipv6Addr::from(addr);
     let addr = match (family, addr.to_ipv4_mapped()) {
@@ -278,7 +388,7 @@ mod tests {
 
     #[test]
     fn damaged_records_are_refused_not_guessed() {
-        let mut decoder = Decoder::new(None, &Filter::default(), false);
+        let mut decoder = Decoder::new(None, Reasons::default(), &Filter::default(), false);
         assert!(decoder.event(&[]).is_err());
         assert!(decoder.event(&[0; 216]).is_err());
         for len in 0..216 {

@@ -51,8 +51,8 @@ pub fn forced(typed: &[String]) -> Result<Vec<Forced>, Error> {
 fn one(typed: &str) -> Result<Forced, Error> {
     let no_pair = || {
         let example = hooks::all()
-            .find_map(|ladder| Some((ladder.hook, ladder.rungs.first()?)))
-            .map(|(hook, rung)| format!("{}={}", hook.name(), rung.name()));
+            .find_map(|ladder| Some((ladder, ladder.rungs.first()?)))
+            .map(|(ladder, rung)| format!("{}={}", ladder.hook.name(), ladder.name_of(rung)));
         Error::NoPair { typed: typed.to_owned(), example: example.unwrap_or_default() }
     };
     let (hook, rung) = typed.split_once('=').ok_or_else(no_pair)?;
@@ -64,11 +64,11 @@ fn one(typed: &str) -> Result<Forced, Error> {
     if rung == NONE {
         return Ok(Forced { hook, rung: None });
     }
-    if let Some(exact) = ladder.rungs.iter().find(|other| other.name() == rung) {
+    if let Some(exact) = ladder.rungs.iter().find(|other| ladder.name_of(other) == rung) {
         return Ok(Forced { hook, rung: Some(exact) });
     }
     let fitting: Vec<&Rung> =
-        ladder.rungs.iter().filter(|other| other.name().starts_with(rung)).collect();
+        ladder.rungs.iter().filter(|other| ladder.name_of(other).starts_with(rung)).collect();
     let (typed, hook_name) = (typed.to_owned(), hook.name());
     match fitting[..] {
         [only] => Ok(Forced { hook, rung: Some(only) }),
@@ -76,7 +76,7 @@ fn one(typed: &str) -> Result<Forced, Error> {
             typed,
             hook: hook_name,
             rung: rung.to_owned(),
-            choices: names(&fitting),
+            choices: names(ladder, &fitting),
         }),
         _ => Err(Error::NoRung {
             typed,
@@ -93,11 +93,11 @@ fn hook_names() -> Vec<&'static str> {
 
 fn choices(ladder: &Ladder) -> String {
     let rungs: Vec<&Rung> = ladder.rungs.iter().collect();
-    format!("{}, {NONE:?}", names(&rungs))
+    format!("{}, {NONE:?}", names(ladder, &rungs))
 }
 
-fn names(rungs: &[&Rung]) -> String {
-    rungs.iter().map(|rung| format!("{:?}", rung.name())).collect::<Vec<_>>().join(", ")
+fn names(ladder: &Ladder, rungs: &[&Rung]) -> String {
+    rungs.iter().map(|rung| format!("{:?}", ladder.name_of(rung))).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -117,7 +117,7 @@ mod tests {
     fn every_rung_is_found_by_the_name_that_doctor_prints() {
         for ladder in hooks::all() {
             for rung in ladder.rungs {
-                let typed = format!("{}={}", ladder.hook.name(), rung.name());
+                let typed = format!("{}={}", ladder.hook.name(), ladder.name_of(rung));
                 assert_eq!(
                     parsed(&[&typed]),
                     Ok(vec![(ladder.hook.name(), Some(rung.program))]),
@@ -160,8 +160,9 @@ mod tests {
     fn names_of_rungs_are_unique_in_their_ladder() {
         for ladder in hooks::all() {
             for (i, rung) in ladder.rungs.iter().enumerate() {
-                assert_ne!(rung.name(), NONE);
-                assert!(ladder.rungs[..i].iter().all(|other| other.name() != rung.name()));
+                let name = ladder.name_of(rung);
+                assert_ne!(name, NONE);
+                assert!(ladder.rungs[..i].iter().all(|other| ladder.name_of(other) != name));
             }
         }
     }

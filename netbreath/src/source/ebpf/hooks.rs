@@ -1,6 +1,7 @@
 //! The hook ladders: for each hook its rungs, best first, and what each does not show.
 //! Rungs are tried, never guessed from the kernel's version.
 
+use netbreath_common::config::emit;
 use netbreath_common::hook::Hook;
 
 use self::Attach::{
@@ -13,6 +14,8 @@ pub struct Ladder {
     pub hook: Hook,
     /// What it is for, and so what is missing without it.
     pub purpose: &'static str,
+    /// Attached only if one of these is asked for: bits of `config::emit`.
+    pub events: u32,
     /// Without it there is nothing to trace.
     pub needed: bool,
     pub rungs: &'static [Rung],
@@ -52,6 +55,19 @@ pub enum Attach {
     Iterator(&'static str),
 }
 
+impl Ladder {
+    /// What a rung of it is called, by `doctor` and by `--rung`: its attach point, with
+    /// its program where a better rung has the same one.
+    pub fn name_of(&self, rung: &Rung) -> String {
+        let point = rung.attach.to_string();
+        let first = self.rungs.iter().find(|other| other.attach.to_string() == point);
+        match first {
+            Some(first) if first.program != rung.program => format!("{point} ({})", rung.program),
+            _ => point,
+        }
+    }
+}
+
 impl Attach {
     /// The name of its type in the kernel's BTF, if it is attached by that.
     pub fn type_name(&self) -> Option<String> {
@@ -89,11 +105,6 @@ impl Rung {
         [self.program].into_iter().chain(self.second)
     }
 
-    /// What it is called, by `doctor` and by `--rung`.
-    pub fn name(&self) -> String {
-        self.attach.to_string()
-    }
-
     /// Its pointers are typed, so that slots can lie on the socket.
     pub const fn is_typed(&self) -> bool {
         matches!(self.attach, Attach::BtfTracepoint(_))
@@ -122,6 +133,9 @@ impl std::fmt::Display for Attach {
     }
 }
 
+/// Other hooks lean on it.
+const ALWAYS: u32 = u32::MAX;
+
 /// The function ends before there is a descriptor, and its end is watched from its
 /// beginning on.
 const IN_ACCEPT: &[Unseen] = &[Unseen::Descriptor, Unseen::AcceptUnderWay];
@@ -137,6 +151,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Fork,
         purpose: "which processes begin: without it, the program of one that runs its parent's is \
             not known, and the children of a command cannot be followed",
+        events: ALWAYS,
         // Where a command is followed, it is: see `load`.
         needed: false,
         rungs: &[
@@ -148,6 +163,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Exec,
         purpose: "which programs processes become: without it, the path and the new name of one \
             that started later are not known",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_exec_btf", BtfTracepoint("sched_process_exec")),
@@ -158,6 +174,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Rename,
         purpose: "which names processes give themselves: without it, a process has the name that \
             it had when it became its program",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_rename_btf", BtfTracepoint("task_rename")),
@@ -168,6 +185,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Exit,
         purpose: "which processes end: without it, they are remembered for longer than they need \
             be",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_exit_btf", BtfTracepoint("sched_process_exit")),
@@ -178,6 +196,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Destroy,
         purpose: "when a socket is freed: without it, a connection that its peer gives up \
             before it is accepted shows no accept",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_destroy_btf", BtfTracepoint("tcp_destroy_sock")),
@@ -190,6 +209,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Accept,
         purpose: "which process takes a connection from a listener's queue: without it, a \
             connection that came in is the listener's for good",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_accept_fx2", Fexit("inet_csk_accept", 2)).hiding(IN_ACCEPT),
@@ -208,6 +228,7 @@ pub const LADDERS: &[Ladder] = &[
     Ladder {
         hook: Hook::Connect,
         purpose: "which local port a connection goes out from: without it, SYN_SENT shows none",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_connect_fe", Fentry("tcp_connect")),
@@ -219,6 +240,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Send,
         purpose: "which process writes to a connection: without it, one that was passed to \
             another process or inherited seems to be its opener's",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_send_btf", BtfTracepoint("sock_send_length")),
@@ -230,6 +252,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Receive,
         purpose: "which process reads from a connection: without it, one that was passed to \
             another process or inherited seems to be its opener's",
+        events: ALWAYS,
         needed: false,
         rungs: &[
             Rung::new("nb_recv_btf", BtfTracepoint("sock_recv_length")),
@@ -240,8 +263,65 @@ pub const LADDERS: &[Ladder] = &[
         ],
     },
     Ladder {
+        hook: Hook::Retransmit,
+        purpose: "which segments are sent again: without it, loss on the way is not seen",
+        events: emit::RETRANSMIT,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_retrans_btf", BtfTracepoint("tcp_retransmit_skb")),
+            Rung::new("nb_retrans_raw", RawTracepoint("tcp_retransmit_skb")),
+        ],
+    },
+    Ladder {
+        hook: Hook::RetransmitSynAck,
+        purpose: "which SYN-ACKs are sent again: without it, clients that do not go on are not \
+            seen",
+        events: emit::RETRANSMIT,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_synack_btf", BtfTracepoint("tcp_retransmit_synack")),
+            Rung::new("nb_synack_raw", RawTracepoint("tcp_retransmit_synack")),
+        ],
+    },
+    Ladder {
+        hook: Hook::ResetSent,
+        purpose: "which resets go out, and why",
+        events: emit::RESET,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_rst_out_btf", BtfTracepoint("tcp_send_reset")),
+            Rung::new("nb_rst_out_btf2", BtfTracepoint("tcp_send_reset"))
+                .hiding(&[Unseen::ResetReason]),
+            Rung::new("nb_rst_out_raw", RawTracepoint("tcp_send_reset"))
+                .hiding(&[Unseen::ResetReason]),
+        ],
+    },
+    Ladder {
+        hook: Hook::ResetReceived,
+        purpose: "which resets come in",
+        events: emit::RESET,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_rst_in_btf", BtfTracepoint("tcp_receive_reset")),
+            Rung::new("nb_rst_in_raw", RawTracepoint("tcp_receive_reset")),
+        ],
+    },
+    Ladder {
+        hook: Hook::Drop,
+        purpose: "which packets of connections the kernel throws away, and why",
+        events: emit::DROP,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_drop_btf", BtfTracepoint("kfree_skb")),
+            Rung::new("nb_drop_btf3", BtfTracepoint("kfree_skb")).hiding(&[Unseen::DropReceived]),
+            Rung::new("nb_drop_btf2", BtfTracepoint("kfree_skb"))
+                .hiding(&[Unseen::DropReceived, Unseen::DropReason]),
+        ],
+    },
+    Ladder {
         hook: Hook::SockState,
         purpose: "every change of state of every TCP socket",
+        events: ALWAYS,
         needed: true,
         rungs: &[
             Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state"))
@@ -261,6 +341,7 @@ pub const PROCESSES: Ladder = Ladder {
     hook: Hook::Processes,
     purpose: "processes that ran before netbreath started: without it, their programs are not \
         known",
+    events: ALWAYS,
     needed: false,
     rungs: &[Rung::new("nb_processes", Iterator("task"))],
 };
@@ -270,6 +351,7 @@ pub const SEED: Ladder = Ladder {
     hook: Hook::Seed,
     purpose: "sockets that were open before netbreath started: without it, nobody is known to \
         own them",
+    events: ALWAYS,
     needed: false,
     rungs: &[Rung::new("nb_seed_files", Iterator("task_file"))],
 };

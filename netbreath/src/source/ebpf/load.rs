@@ -1,7 +1,9 @@
 //! Loads the kernel programs, sets their globals and attaches each hook by the best
 //! rung that this kernel allows.
 
+use std::collections::HashMap as HashTable;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aya::maps::lpm_trie::Key;
@@ -27,6 +29,29 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ne
 pub struct Loaded {
     pub object: Object,
     pub reached: Vec<Reached>,
+    pub reasons: Reasons,
+}
+
+/// The kernel's words for what it does to packets, whose numbers differ between kernels.
+#[derive(Default)]
+pub struct Reasons {
+    pub reset: HashTable<u32, Arc<str>>,
+    pub drop: HashTable<u32, Arc<str>>,
+}
+
+impl Reasons {
+    fn of(btf: &Btf) -> Reasons {
+        let words = |name: &str, prefix: &str| {
+            btf.enumerators(name)
+                .into_iter()
+                .map(|(number, word)| (number, word.trim_start_matches(prefix).into()))
+                .collect()
+        };
+        Reasons {
+            reset: words("sk_rst_reason", "SK_RST_REASON_"),
+            drop: words("skb_drop_reason", "SKB_DROP_REASON_"),
+        }
+    }
 }
 
 /// How far up its ladder a hook came.
@@ -99,7 +124,7 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
         let mut reached = Vec::new();
         for ladder in LADDERS {
             let unwanted = ladder.hook == Hook::Accept && !ask.accept_hook;
-            if !unwanted {
+            if !unwanted && ladder.events & emit_bits(&ask.filter) != 0 {
                 let needed = ladder.needed || ladder.hook == Hook::Fork && ask.filter.command;
                 reached.push(climb(&mut object, ladder, needed, &forced, &kernel)?);
             }
@@ -116,7 +141,7 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
             destroy: rung(Hook::Destroy).is_some(),
         };
         if company == true_company {
-            return Ok(Loaded { object, reached });
+            return Ok(Loaded { object, reached, reasons: kernel.reasons });
         }
         company = true_company;
     }
@@ -149,7 +174,7 @@ fn all_rungs() -> impl Iterator<Item = &'static Rung> {
 
 /// A rung that was tried on its own.
 pub struct Tried {
-    pub hook: Hook,
+    pub ladder: &'static Ladder,
     pub rung: &'static Rung,
     /// What the kernel answered, if it refused it.
     pub refused: Option<String>,
@@ -165,7 +190,7 @@ pub fn try_all(ask: &Ask) -> Result<Vec<Tried>, Error> {
         for rung in ladder.rungs {
             let refused = attach_rung(&mut object, rung, &kernel)?.err();
             unload_rung(&mut object, rung);
-            all.push(Tried { hook: ladder.hook, rung, refused });
+            all.push(Tried { ladder, rung, refused });
         }
     }
     Ok(all)
@@ -178,6 +203,7 @@ struct Kernel {
     offsets: Vec<(&'static str, u32)>,
     /// How many parameters the functions have whose return is watched.
     parameters: Vec<(&'static str, Option<usize>)>,
+    reasons: Reasons,
     /// The ids of attach points, for aya.
     points: aya::Btf,
 }
@@ -198,7 +224,7 @@ impl Kernel {
         let names: Vec<String> = all_rungs().filter_map(|rung| rung.attach.type_name()).collect();
         let points = aya::Btf::parse(&btf.outline(&names), Endianness::default())
             .map_err(|source| Error::AyaBtf { source })?;
-        Ok(Kernel { offsets: offsets(&btf), parameters, points })
+        Ok(Kernel { offsets: offsets(&btf), parameters, reasons: Reasons::of(&btf), points })
     }
 
     fn parameters(&self, function: &str) -> Option<usize> {
@@ -280,6 +306,11 @@ fn emit_bits(filter: &Filter) -> u32 {
         (emit::ACCEPT, EventKind::Accept),
         (emit::SEED, EventKind::Seed),
         (emit::OWNER, EventKind::Owner),
+        (emit::CONNECT_FAILED, EventKind::ConnectFailed),
+        (emit::CLOSED, EventKind::Closed),
+        (emit::RETRANSMIT, EventKind::Retransmit),
+        (emit::RESET, EventKind::Reset),
+        (emit::DROP, EventKind::Drop),
     ];
     // Names of owners are made from the records of processes, whoever asks for those.
     bits.iter()
@@ -649,8 +680,11 @@ impl Reached {
         if self.refused.is_empty() {
             return "--rung has it so".to_owned();
         }
-        let refused: Vec<String> =
-            self.refused.iter().map(|(rung, why)| format!("{}: {why}", rung.attach)).collect();
+        let refused: Vec<String> = self
+            .refused
+            .iter()
+            .map(|(rung, why)| format!("{}: {why}", self.ladder.name_of(rung)))
+            .collect();
         format!("the kernel refused {}", refused.join("; "))
     }
 }

@@ -99,7 +99,7 @@ impl Error {
 /// Attaches the hooks and takes stock of the sockets that exist. When this returns,
 /// nothing that happens is missed but what a gap tells.
 pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
-    let load::Loaded { mut object, reached } = load::load(ask)?;
+    let load::Loaded { mut object, reached, reasons } = load::load(ask)?;
     let ring = RingBuf::try_from(take(&mut object, "RING")?).map_err(failed("RING"))?;
     // SAFETY: the ring keeps its descriptor open, and the same, until it is dropped.
     let ring = unsafe { AsyncFd::register_with_interest(ring, tokio::io::Interest::READABLE) }
@@ -116,7 +116,12 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         armed,
         misses,
         stood_in,
-        decoder: decode::Decoder::new(load::cgroup_root(), &ask.filter, ask.owner_from_cpu),
+        decoder: decode::Decoder::new(
+            load::cgroup_root(),
+            reasons,
+            &ask.filter,
+            ask.owner_from_cpu,
+        ),
         held: Vec::new(),
         first: Vec::new(),
         drain_at: Some(now),

@@ -9,6 +9,9 @@ pub enum Unseen {
     AcceptUnderWay,
     Listen,
     ReadOfEnd,
+    ResetReason,
+    DropReceived,
+    DropReason,
 }
 
 impl Unseen {
@@ -20,6 +23,9 @@ impl Unseen {
             Unseen::AcceptUnderWay => "accept_under_way",
             Unseen::Listen => "listen",
             Unseen::ReadOfEnd => "read_of_end",
+            Unseen::ResetReason => "reset_reason",
+            Unseen::DropReceived => "drop_received",
+            Unseen::DropReason => "drop_reason",
         }
     }
 
@@ -29,6 +35,9 @@ impl Unseen {
             Unseen::Descriptor => "the number of a new descriptor",
             Unseen::AcceptUnderWay => "who waited in accept() at the start already",
             Unseen::Listen => "the changes from CLOSE to LISTEN and from LISTEN to SYN_RECV",
+            Unseen::ResetReason => "the kernel's reason for a reset",
+            Unseen::DropReceived => "packets that came in and are thrown away",
+            Unseen::DropReason => "the kernel's reason for a drop",
             Unseen::ReadOfEnd => "who reads no more than the end of a connection's data",
         }
     }
