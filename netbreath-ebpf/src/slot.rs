@@ -55,9 +55,12 @@ pub struct Slot {
     /// When it was established; 0 if not seen.
     pub established: u64,
     pub flags: u32,
-    pub pendings: u16,
+    /// How many transitions wait. Taken by an atomic exchange: accept() on one CPU may
+    /// send them while another CPU tells of the handshake's end.
+    pub pendings: u32,
     /// The state it is in, as far as it was seen: a number of `TcpState`.
     pub state: u16,
+    pub zero: [u8; 6],
     pub pending: [Pending; PENDINGS],
     pub ended: Ended,
     /// Time spent in each state.
@@ -136,6 +139,7 @@ pub static EMPTY: Slot = Slot {
     flags: 0,
     pendings: 0,
     state: 0,
+    zero: [0; 6],
     pending: [Pending { at: 0, in_state: 0, on_cpu: 0, old: 0, new: 0, zero: [0; 2] }; PENDINGS],
     ended: Ended { pid: 0, cause: 0, zero: [0; 3], start: 0, comm: [0; 16] },
     states: [0; STATES],
@@ -288,17 +292,17 @@ fn insert(addr: u64) -> Option<&'static mut Slot> {
     mapped(addr)
 }
 
-/// Forgets a socket that is about to be freed.
+/// Forgets a socket that is about to be freed. Whether there was anything to forget.
 #[inline(always)]
-pub fn close<K: Kernel>(sk: K) {
+pub fn close<K: Kernel>(sk: K) -> bool {
     if stores::<K>() {
         // The storage goes with the socket; what is parked must be fetched.
         match stored(sk, 0) {
             Some(home) if home.flags & PARKED != 0 => {}
-            _ => return,
+            _ => return false,
         }
     }
-    let _ = SLOTS_BY_ADDR.remove(sk.addr());
+    SLOTS_BY_ADDR.remove(sk.addr()).is_ok()
 }
 
 /// Gives a slot to the process that opened its socket.

@@ -97,12 +97,16 @@ pub fn rungs() -> (Health, String) {
         }
     };
     let mut report = String::new();
-    let name = |one: &Tried| one.ladder.name_of(one.rung);
-    let widest = tried.iter().map(|one| name(one).len()).max().unwrap_or(0);
-    for one in tried {
-        let name = name(&one);
-        let answer = one.refused.map_or_else(|| "here".to_owned(), |why| format!("refused: {why}"));
-        line(&mut report, one.ladder.hook.name(), &format!("{name:<widest$}  {answer}"));
+    let widest = |length: fn(&Tried) -> usize| tried.iter().map(length).max().unwrap_or(0);
+    let hooks = widest(|one| one.ladder.hook.name().len());
+    let rungs = widest(|one| one.ladder.name_of(one.rung).len());
+    for one in &tried {
+        let (hook, name) = (one.ladder.hook.name(), one.ladder.name_of(one.rung));
+        let answer = match &one.refused {
+            None => "here".to_owned(),
+            Some(why) => format!("refused: {why}"),
+        };
+        let _ = writeln!(report, "{hook:<hooks$}  {name:<rungs$}  {answer}");
     }
     (Health::Works, report)
 }

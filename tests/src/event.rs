@@ -44,6 +44,9 @@ pub struct Event {
     pub hook: Option<String>,
     pub what: Option<String>,
     pub why: Option<String>,
+    /// What a hook declares not to show.
+    #[serde(default)]
+    pub unseen: Vec<String>,
     pub count: Option<u64>,
     /// Keys that only some kinds of events have.
     #[serde(flatten)]

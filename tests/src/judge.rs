@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use crate::event::{Event, Owner, endpoint};
+use crate::unseen::Unseen;
 
 /// How far the tracer's wall clock may be from the actors': both read the same
 /// clocks, but the tracer adds an offset that it took earlier.
@@ -20,9 +21,13 @@ pub const ANY: &str = "*";
 const SHOWN: usize = 20;
 
 /// Who may be named as the owner of a socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     pub how: &'static str,
+    /// Another `how` that is as true.
+    pub also: Option<&'static str>,
+    /// That there is none is no fault.
+    pub unknown: bool,
     /// More than one only where several processes hold the socket.
     pub pids: Vec<u32>,
     pub comm: Option<String>,
@@ -33,11 +38,11 @@ pub struct Claim {
 impl Claim {
     /// What is wrong with `owner`, or nothing.
     fn fault(&self, owner: &Owner) -> Option<String> {
-        let Claim { how, pids, comm, uid, exe } = self;
+        let Claim { how, also, unknown: _, pids, comm, uid, exe } = self;
         if !pids.contains(&owner.pid) {
             return Some(format!("pid {} ({}), not {pids:?}", owner.pid, owner.comm));
         }
-        if owner.how != *how {
+        if owner.how != *how && Some(&*owner.how) != *also {
             return Some(format!("how {:?}, not {how:?}", owner.how));
         }
         if comm.as_ref().is_some_and(|comm| *comm != owner.comm) {
@@ -57,7 +62,10 @@ impl Claim {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
     pub claim: Claim,
-    pub fd: i32,
+    /// None if it must not be told.
+    pub fd: Option<i32>,
+    /// The call had begun before the tracer did.
+    pub under_way: bool,
     /// Right before and right after the call.
     pub before: i64,
     pub after: i64,
@@ -98,7 +106,7 @@ pub struct Seeded {
 }
 
 /// One socket, from birth to end, as the scenario knows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Life {
     /// For messages.
     pub name: String,
@@ -229,6 +237,7 @@ impl Verdict {
         self.checks += 1;
         let tally = self.owners.entry(claim.how).or_default();
         let text = match &event.owner {
+            None if claim.unknown => return,
             None => {
                 tally.missing += 1;
                 "no owner".to_owned()
@@ -276,8 +285,9 @@ pub fn judge(events: &[Event], lives: &[Life], scope: Scope, minimum: u64) -> Ve
         .filter(|&i| events[i].netns.is_some_and(|netns| spaces.contains(&netns)))
         .collect();
 
+    let unseen = Unseen::declared(events);
     let mut known = BTreeSet::new();
-    for life in lives {
+    for life in &lives.iter().map(|life| unseen.shown(life)).collect::<Vec<_>>() {
         let ids = identify(life, events, &ours, scope);
         verdict.check(ids.len() <= 1, Kind::Fact, || {
             format!("{}: one socket has the ids {ids:?}", life.name)
@@ -566,15 +576,6 @@ fn facts(verdict: &mut Verdict, life: &Life, event: &Event, scope: Scope) {
     }
 }
 
-fn announces_no_descriptor(events: &[Event]) -> bool {
-    let is = |event: &Event| {
-        event.is("gap")
-            && event.hook.as_deref() == Some("accept")
-            && event.what.as_deref().is_some_and(|what| what.contains("descriptor"))
-    };
-    events.iter().any(is)
-}
-
 fn accept(
     verdict: &mut Verdict,
     name: &str,
@@ -586,10 +587,8 @@ fn accept(
 ) {
     let event = &events[i];
     verdict.owner(&acceptance.claim, event, || format!("{name}: accept"));
-    // Where the hook comes before the descriptor, a gap says so.
-    let unknown = event.fd.is_none() && announces_no_descriptor(events);
-    verdict.check(unknown || event.fd == Some(acceptance.fd), Kind::Accept, || {
-        format!("{name}: accepted as descriptor {:?}, not {}", event.fd, acceptance.fd)
+    verdict.check(event.fd == acceptance.fd, Kind::Accept, || {
+        format!("{name}: accepted as descriptor {:?}, not {:?}", event.fd, acceptance.fd)
     });
     let Acceptance { before, after, .. } = *acceptance;
     verdict.check(within(event.at, before, after), Kind::Time, || {
@@ -655,7 +654,7 @@ mod tests {
 
     fn claim(how: &'static str, pid: u32) -> Claim {
         let comm = Some(format!("p{pid}"));
-        Claim { how, pids: vec![pid], comm, uid: Some(0), exe: None }
+        Claim { how, pids: vec![pid], comm, uid: Some(0), ..Claim::default() }
     }
 
     fn owner(how: &str, pid: u32) -> Option<Owner> {
@@ -733,7 +732,8 @@ mod tests {
         let mut life = life("server", 1, path, claim("inherited", SERVER));
         life.accepted = Some(Acceptance {
             claim: claim("accept", WORKER),
-            fd: 4,
+            fd: Some(4),
+            under_way: false,
             before: 1_000_024,
             after: 1_000_026,
         });

@@ -22,6 +22,7 @@ pub mod step;
 pub mod task;
 pub mod tracer;
 pub mod truth;
+pub mod unseen;
 
 /// The usual harness takes several names, libtest-mimic one: who runs the suite
 /// should not need to know which it is.

@@ -29,10 +29,24 @@ fn nb_accept_fx2(ctx: FExitContext) -> i32 {
     0
 }
 
+/// Stands in for `nb_accept_fx2`, as `nb_state_btf2` does.
+#[fexit(function = "inet_csk_accept")]
+fn nb_accept_fx2b(ctx: FExitContext) -> i32 {
+    returned_again(bare_arg(&ctx, 2));
+    0
+}
+
 /// `inet_csk_accept(sk, flags, err, kern)`: older.
 #[fexit(function = "inet_csk_accept")]
 fn nb_accept_fx4(ctx: FExitContext) -> i32 {
     returned(bare_arg(&ctx, 4));
+    0
+}
+
+/// Stands in for `nb_accept_fx4`.
+#[fexit(function = "inet_csk_accept")]
+fn nb_accept_fx4b(ctx: FExitContext) -> i32 {
+    returned_again(bare_arg(&ctx, 4));
     0
 }
 
@@ -69,6 +83,28 @@ fn bare_arg(ctx: &FExitContext, n: u32) -> *const c_void {
 fn returned(sk: *const c_void) {
     if !sk.is_null() {
         accept(Untyped::new(sk), NO_FD);
+    }
+}
+
+#[inline(always)]
+fn returned_again(sk: *const c_void) {
+    if sk.is_null() {
+        return;
+    }
+    let is_done = |slot: &Slot| {
+        slot.flags & ACCEPTABLE == 0
+            && slot.socket.owner.how == How::Accept as u8
+            && slot.socket.owner.pid == task::on_cpu()
+    };
+    // Without a slot, either the filters ignore it, and will again; or it is older than
+    // netbreath and the first program was skipped.
+    match slot::accepted(sk as u64) {
+        Some(slot) if is_done(slot) => {}
+        Some(_) => {
+            emit::stood_in(Hook::Accept);
+            accept(Untyped::new(sk), NO_FD);
+        }
+        None => accept(Untyped::new(sk), NO_FD),
     }
 }
 

@@ -40,7 +40,7 @@ fn nb_state_btf2(ctx: BtfTracePointContext) -> i32 {
         None => config::HAS_DESTROY() == 0 && new == TcpState::Close as i32,
     };
     if !seen && old != new {
-        emit::stood_in();
+        emit::stood_in(Hook::SockState);
         sock_state::<Typed>(sk, old, new);
     }
     0
@@ -90,11 +90,13 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     }
     let at = emit::now();
     // Two ways begin in a system call of the owner; a third in an interrupt, on
-    // behalf of whoever accepts the connection later.
+    // behalf of whoever accepts the connection later. SCTP has a fourth: its handshake
+    // makes no transitions, and the last packet of it comes on behalf of nobody.
     let begun = match (old, new) {
         (CLOSE, SYN_SENT) => Some(How::Connect),
         (CLOSE, LISTEN) => Some(How::Listen),
         (LISTEN, SYN_RECV) => Some(How::Inherited),
+        (CLOSE, _) => Some(How::Unknown),
         _ => None,
     };
     let found = match begun {
@@ -149,6 +151,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             }
             slot = slot::park(sk, slot, Hook::SockState);
         }
+        Some(How::Unknown) => {}
         Some(how) => slot::own(slot, task::owner::<K>(how)),
         None => sock::identify(sk, &mut slot.socket, at),
     }
@@ -218,7 +221,7 @@ fn hold(slot: &mut Slot, transition: Pending) {
     let count = slot.pendings as usize;
     if count < PENDINGS {
         slot.pending[count] = transition;
-        slot.pendings = count as u16 + 1;
+        slot.pendings = count as u32 + 1;
     } else {
         emit::missed(Hook::SockState, Miss::PendingFull);
     }
@@ -239,16 +242,16 @@ pub fn settle<K: Kernel>(sk: K, slot: &mut Slot, hook: Hook) -> Verdict {
 /// Sends what waited.
 #[inline(always)]
 fn flush(slot: &mut Slot, hook: Hook) {
-    if slot.pendings == 0 {
+    let pendings = unsafe { emit::take(&raw mut slot.pendings) };
+    if pendings == 0 {
         return;
     }
     for i in 0..PENDINGS {
-        if i < slot.pendings as usize {
+        if i < pendings as usize {
             let transition = slot.pending[i];
             send(slot, &transition, hook);
         }
     }
-    slot.pendings = 0;
 }
 
 #[inline(always)]

@@ -5,7 +5,8 @@ use netbreath_common::config::emit;
 use netbreath_common::hook::Hook;
 
 use self::Attach::{
-    BtfTracepoint, Fentry, Fexit, Iterator, Kprobe, RawTracepoint, SockOps, Tracepoint,
+    BtfArguments, BtfTracepoint, Fentry, Fexit, Iterator, Kprobe, RawTracepoint, SockOps,
+    Tracepoint,
 };
 use super::unseen::Unseen;
 
@@ -39,6 +40,8 @@ pub struct Rung {
 pub enum Attach {
     /// A tracepoint with typed arguments.
     BtfTracepoint(&'static str),
+    /// The same, if it has at least so many arguments.
+    BtfArguments(&'static str, usize),
     /// A tracepoint with bare arguments.
     RawTracepoint(&'static str),
     /// Tracepoints through perf; needs tracefs.
@@ -72,7 +75,9 @@ impl Attach {
     /// The name of its type in the kernel's BTF, if it is attached by that.
     pub fn type_name(&self) -> Option<String> {
         match self {
-            Attach::BtfTracepoint(name) => Some(format!("btf_trace_{name}")),
+            Attach::BtfTracepoint(name) | Attach::BtfArguments(name, _) => {
+                Some(format!("btf_trace_{name}"))
+            }
             Attach::Fentry(name) | Attach::Fexit(name, _) => Some((*name).to_owned()),
             Attach::Iterator(name) => Some(format!("bpf_iter_{name}")),
             Attach::RawTracepoint(_)
@@ -107,7 +112,7 @@ impl Rung {
 
     /// Its pointers are typed, so that slots can lie on the socket.
     pub const fn is_typed(&self) -> bool {
-        matches!(self.attach, Attach::BtfTracepoint(_))
+        matches!(self.attach, Attach::BtfTracepoint(_) | Attach::BtfArguments(..))
     }
 }
 
@@ -115,6 +120,7 @@ impl std::fmt::Display for Attach {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Attach::BtfTracepoint(name) => write!(f, "tp_btf {name}"),
+            Attach::BtfArguments(name, least) => write!(f, "tp_btf {name}({least} arguments)"),
             Attach::RawTracepoint(name) => write!(f, "raw_tp {name}"),
             Attach::Tracepoint(names) => {
                 f.write_str("tracepoint ")?;
@@ -199,7 +205,8 @@ pub const LADDERS: &[Ladder] = &[
         events: ALWAYS,
         needed: false,
         rungs: &[
-            Rung::new("nb_destroy_btf", BtfTracepoint("tcp_destroy_sock")),
+            Rung::new("nb_destroy_btf", BtfTracepoint("tcp_destroy_sock"))
+                .backed_by("nb_destroy_btf2"),
             Rung::new("nb_destroy_raw", RawTracepoint("tcp_destroy_sock")),
             Rung::new("nb_destroy_tp", Tracepoint(&[("tcp", "tcp_destroy_sock")])),
             Rung::new("nb_destroy_kp", Kprobe("inet_csk_destroy_sock")),
@@ -212,8 +219,12 @@ pub const LADDERS: &[Ladder] = &[
         events: ALWAYS,
         needed: false,
         rungs: &[
-            Rung::new("nb_accept_fx2", Fexit("inet_csk_accept", 2)).hiding(IN_ACCEPT),
-            Rung::new("nb_accept_fx4", Fexit("inet_csk_accept", 4)).hiding(IN_ACCEPT),
+            Rung::new("nb_accept_fx2", Fexit("inet_csk_accept", 2))
+                .backed_by("nb_accept_fx2b")
+                .hiding(IN_ACCEPT),
+            Rung::new("nb_accept_fx4", Fexit("inet_csk_accept", 4))
+                .backed_by("nb_accept_fx4b")
+                .hiding(IN_ACCEPT),
             Rung::new("nb_accept_krp", Kprobe("inet_csk_accept")).hiding(IN_ACCEPT),
             Rung::new(
                 "nb_accept_sys",
@@ -231,7 +242,7 @@ pub const LADDERS: &[Ladder] = &[
         events: ALWAYS,
         needed: false,
         rungs: &[
-            Rung::new("nb_connect_fe", Fentry("tcp_connect")),
+            Rung::new("nb_connect_fe", Fentry("tcp_connect")).backed_by("nb_connect_fe2"),
             Rung::new("nb_connect_kp", Kprobe("tcp_connect")),
             Rung::new("nb_connect_ops", SockOps),
         ],
@@ -289,7 +300,7 @@ pub const LADDERS: &[Ladder] = &[
         events: emit::RESET,
         needed: false,
         rungs: &[
-            Rung::new("nb_rst_out_btf", BtfTracepoint("tcp_send_reset")),
+            Rung::new("nb_rst_out_btf", BtfArguments("tcp_send_reset", 3)),
             Rung::new("nb_rst_out_btf2", BtfTracepoint("tcp_send_reset"))
                 .hiding(&[Unseen::ResetReason]),
             Rung::new("nb_rst_out_raw", RawTracepoint("tcp_send_reset"))
@@ -312,8 +323,8 @@ pub const LADDERS: &[Ladder] = &[
         events: emit::DROP,
         needed: false,
         rungs: &[
-            Rung::new("nb_drop_btf", BtfTracepoint("kfree_skb")),
-            Rung::new("nb_drop_btf3", BtfTracepoint("kfree_skb")).hiding(&[Unseen::DropReceived]),
+            Rung::new("nb_drop_btf", BtfArguments("kfree_skb", 4)),
+            Rung::new("nb_drop_btf3", BtfArguments("kfree_skb", 3)).hiding(&[Unseen::DropReceived]),
             Rung::new("nb_drop_btf2", BtfTracepoint("kfree_skb"))
                 .hiding(&[Unseen::DropReceived, Unseen::DropReason]),
         ],

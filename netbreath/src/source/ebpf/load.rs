@@ -201,7 +201,7 @@ pub fn try_all(ask: &Ask) -> Result<Vec<Tried>, Error> {
 struct Kernel {
     /// Offsets of all members that the programs read, by their globals.
     offsets: Vec<(&'static str, u32)>,
-    /// How many parameters the functions have whose return is watched.
+    /// How many parameters the attach points have of whose rungs some need so many.
     parameters: Vec<(&'static str, Option<usize>)>,
     reasons: Reasons,
     /// The ids of attach points, for aya.
@@ -218,6 +218,7 @@ impl Kernel {
         let parameters = all_rungs()
             .filter_map(|rung| match rung.attach {
                 Attach::Fexit(name, _) => Some((name, btf.parameters(name))),
+                Attach::BtfArguments(name, _) => Some((name, btf.arguments(name))),
                 _ => None,
             })
             .collect();
@@ -503,6 +504,15 @@ fn load_program(program: &mut Program, point: &Attach, kernel: &Kernel) -> Resul
     match (program, point) {
         (Program::BtfTracePoint(program), Attach::BtfTracepoint(name)) => {
             program.load(name, &kernel.points)?;
+        }
+        (Program::BtfTracePoint(program), Attach::BtfArguments(name, least)) => {
+            match kernel.parameters(name) {
+                Some(n) if n < *least => {
+                    return Err(format!("{name} has {n} arguments here").into());
+                }
+                // None: this kernel has no such tracepoint, and says so itself.
+                _ => program.load(name, &kernel.points)?,
+            }
         }
         (Program::RawTracePoint(program), Attach::RawTracepoint(_)) => program.load()?,
         (Program::TracePoint(program), Attach::Tracepoint(_)) => program.load()?,

@@ -376,7 +376,10 @@ impl Ebpf {
                 .unwrap_or(0);
             if rung.second.is_some() {
                 // Read after the misses: the second program comes behind the first.
-                let per_cpu = self.stood_in.get(&0, 0).map_err(failed("STOOD_IN"))?;
+                let per_cpu = self
+                    .stood_in
+                    .get(&(reached.ladder.hook as u32), 0)
+                    .map_err(failed("STOOD_IN"))?;
                 total = total.saturating_sub(per_cpu.iter().sum());
             }
             let count = total.saturating_sub(*skipped);
