@@ -227,8 +227,9 @@ fn hook(report: &mut String, reached: &Reached) {
         Some(rung) => line(report, "", &format!("attached by {}", ladder.name_of(rung))),
         None => line(report, "", "not to be had here; this is what is lost"),
     }
-    if let Some(rung) = rung.filter(|rung| !rung.unseen.is_empty()) {
-        line(report, "", &format!("not seen this way: {}", ebpf::sentence(rung.unseen)));
+    let unseen = ebpf::sentence(&reached.unseen());
+    if !unseen.is_empty() {
+        line(report, "", &format!("not seen this way: {unseen}"));
     }
     if let Some(rung) = rung.filter(|rung| !rung.cost.is_empty()) {
         line(report, "", &format!("cost: {}", rung.cost));

@@ -15,6 +15,7 @@ pub mod judge;
 pub mod ledger;
 pub mod netns;
 pub mod reference;
+pub mod rung;
 pub mod scenario;
 pub mod socket;
 pub mod stage;

@@ -30,6 +30,8 @@ pub struct Stage {
     pub netns: Netns,
     further: Vec<Rc<Netns>>,
     kind: Kind,
+    /// Of the tracer, beside those of the scenario.
+    options: Vec<String>,
     tracer: Option<Tracer>,
     /// When the tracer was started and when it was ready.
     started: i64,
@@ -70,7 +72,7 @@ pub struct Meeting {
 }
 
 impl Stage {
-    pub fn new(kind: Kind) -> Result<Stage> {
+    pub fn new(kind: Kind, options: &[String]) -> Result<Stage> {
         let cpus = match socket::cpus() {
             Ok(cpus) if !cpus.is_empty() => cpus,
             other => bail!("which CPUs there are: {other:?}"),
@@ -80,6 +82,7 @@ impl Stage {
             netns: Netns::create()?,
             further: Vec::new(),
             kind,
+            options: options.to_vec(),
             tracer: None,
             started: i64::MAX,
             ready: i64::MAX,
@@ -102,10 +105,11 @@ impl Stage {
     }
 
     pub fn trace_with(&mut self, options: &[String]) -> Result<()> {
+        let options = [&self.options, options].concat();
         self.started = socket::now();
         let mut namespaces = vec![self.netns.inode()];
         namespaces.extend(self.further.iter().map(|netns| netns.inode()));
-        self.tracer = Some(Tracer::start(self.kind, options, &namespaces)?);
+        self.tracer = Some(Tracer::start(self.kind, &options, &namespaces)?);
         self.ready = socket::now();
         Ok(())
     }

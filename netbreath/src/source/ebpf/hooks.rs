@@ -30,8 +30,8 @@ pub struct Rung {
     /// kernel has skipped it.
     pub second: Option<&'static str>,
     pub attach: Attach,
-    /// What this rung does not show that better ones do.
-    pub unseen: &'static [Unseen],
+    /// What this rung does not show that better ones do; see `Ladder::unseen`.
+    unseen: &'static [Unseen],
     /// What it costs those who are not traced; empty if nothing to speak of.
     pub cost: &'static str,
 }
@@ -59,6 +59,38 @@ pub enum Attach {
 }
 
 impl Ladder {
+    /// Whether the hook looks for slots, which untyped pointers find in the map only.
+    /// That of accept() finds the slots that matter to it there in any case, and what is
+    /// about to be freed takes its storage with it.
+    const fn finds_slots(&self) -> bool {
+        !matches!(
+            self.hook,
+            Hook::Fork
+                | Hook::Exec
+                | Hook::Rename
+                | Hook::Exit
+                | Hook::Accept
+                | Hook::Destroy
+                | Hook::Processes
+                | Hook::Seed
+        )
+    }
+
+    /// Whether slots can lie on their sockets when the hook is attached by this rung.
+    pub const fn allows_storage(&self, rung: &Rung) -> bool {
+        rung.is_typed() || !self.finds_slots()
+    }
+
+    /// What is not seen when the hook is attached by this rung.
+    pub fn unseen(&self, rung: &Rung) -> Vec<Unseen> {
+        let mut unseen = rung.unseen.to_vec();
+        // Only storage is handed on from a listener to its connections.
+        if !self.allows_storage(rung) {
+            unseen.push(Unseen::InheritedOwner);
+        }
+        unseen
+    }
+
     /// What a rung of it is called, by `doctor` and by `--rung`: its attach point, with
     /// its program where a better rung has the same one.
     pub fn name_of(&self, rung: &Rung) -> String {
@@ -105,14 +137,25 @@ impl Rung {
         Rung { second: Some(second), ..self }
     }
 
-    /// Its programs, in the order in which they are attached.
+    /// Its programs, in the order in which they must be attached for the second to be
+    /// called after the first: a trampoline calls the newest first.
     pub fn programs(&self) -> impl std::iter::Iterator<Item = &'static str> {
-        [self.program].into_iter().chain(self.second)
+        let newest_first = matches!(self.attach, Attach::Fentry(_) | Attach::Fexit(..));
+        let (early, late) = if newest_first { (self.second, None) } else { (None, self.second) };
+        early.into_iter().chain([self.program]).chain(late)
     }
 
     /// Its pointers are typed, so that slots can lie on the socket.
-    pub const fn is_typed(&self) -> bool {
-        matches!(self.attach, Attach::BtfTracepoint(_) | Attach::BtfArguments(..))
+    const fn is_typed(&self) -> bool {
+        match self.attach {
+            Attach::BtfTracepoint(_)
+            | Attach::BtfArguments(..)
+            | Attach::Fentry(_)
+            | Attach::Fexit(..)
+            | Attach::SockOps
+            | Attach::Iterator(_) => true,
+            Attach::RawTracepoint(_) | Attach::Tracepoint(_) | Attach::Kprobe(_) => false,
+        }
     }
 }
 
@@ -143,7 +186,7 @@ impl std::fmt::Display for Attach {
 const ALWAYS: u32 = u32::MAX;
 
 /// The function ends before there is a descriptor, and its end is watched from its
-/// beginning on.
+/// beginning on, until any program is attached to it or detached from it.
 const IN_ACCEPT: &[Unseen] = &[Unseen::Descriptor, Unseen::AcceptUnderWay];
 
 /// Every ladder there is.
@@ -219,13 +262,12 @@ pub const LADDERS: &[Ladder] = &[
         events: ALWAYS,
         needed: false,
         rungs: &[
-            Rung::new("nb_accept_fx2", Fexit("inet_csk_accept", 2))
-                .backed_by("nb_accept_fx2b")
-                .hiding(IN_ACCEPT),
-            Rung::new("nb_accept_fx4", Fexit("inet_csk_accept", 4))
-                .backed_by("nb_accept_fx4b")
-                .hiding(IN_ACCEPT),
-            Rung::new("nb_accept_krp", Kprobe("inet_csk_accept")).hiding(IN_ACCEPT),
+            Rung::new("nb_accept_fe", Fentry("security_sock_graft"))
+                .backed_by("nb_accept_fe2")
+                .hiding(&[Unseen::Descriptor]),
+            Rung::new("nb_accept_kp", Kprobe("security_sock_graft")).hiding(&[Unseen::Descriptor]),
+            Rung::new("nb_accept_fx2", Fexit("inet_csk_accept", 2)).hiding(IN_ACCEPT),
+            Rung::new("nb_accept_fx4", Fexit("inet_csk_accept", 4)).hiding(IN_ACCEPT),
             Rung::new(
                 "nb_accept_sys",
                 Tracepoint(&[("syscalls", "sys_exit_accept"), ("syscalls", "sys_exit_accept4")]),
@@ -291,7 +333,8 @@ pub const LADDERS: &[Ladder] = &[
         needed: false,
         rungs: &[
             Rung::new("nb_synack_btf", BtfTracepoint("tcp_retransmit_synack")),
-            Rung::new("nb_synack_raw", RawTracepoint("tcp_retransmit_synack")),
+            Rung::new("nb_synack_raw", RawTracepoint("tcp_retransmit_synack"))
+                .hiding(&[Unseen::Cookie]),
         ],
     },
     Ladder {
@@ -338,11 +381,11 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state"))
                 .backed_by("nb_state_btf2"),
             Rung::new("nb_state_raw", RawTracepoint("inet_sock_set_state"))
-                .hiding(&[Unseen::InheritedOwner]),
+                .hiding(&[Unseen::Cookie]),
             Rung::new("nb_state_tp", Tracepoint(&[("sock", "inet_sock_set_state")]))
-                .hiding(&[Unseen::InheritedOwner]),
+                .hiding(&[Unseen::Cookie]),
             Rung::new("nb_state_kp", Kprobe("tcp_set_state"))
-                .hiding(&[Unseen::Listen, Unseen::InheritedOwner]),
+                .hiding(&[Unseen::Listen, Unseen::Cookie]),
         ],
     },
 ];

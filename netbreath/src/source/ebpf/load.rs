@@ -135,7 +135,7 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
 
         let rung = |hook| reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
         let true_company = Company {
-            storage: rung(Hook::SockState).is_some_and(Rung::is_typed),
+            storage: reached.iter().all(Reached::allows_storage),
             connect: rung(Hook::Connect).is_some(),
             accept: rung(Hook::Accept).is_some(),
             destroy: rung(Hook::Destroy).is_some(),
@@ -668,21 +668,29 @@ pub fn missing_privilege() -> Option<&'static str> {
 impl Reached {
     /// The gap that this leaves in what can be seen, if any.
     pub fn gap(&self) -> Option<Gap> {
+        let unseen = self.unseen();
         let what = match self.rung {
             None => self.ladder.purpose.to_owned(),
-            Some(rung) if !rung.unseen.is_empty() => {
-                format!("not seen here: {}", unseen::sentence(rung.unseen))
-            }
-            Some(_) => return None,
+            Some(_) if unseen.is_empty() => return None,
+            Some(_) => format!("not seen here: {}", unseen::sentence(&unseen)),
         };
         Some(Gap {
             what,
             why: self.why(),
-            unseen: self.rung.map_or_else(Vec::new, |rung| unseen::names(rung.unseen)),
+            unseen: unseen::names(&unseen),
             mend: "`netbreath doctor` tells why".to_owned(),
             hook: Some(self.ladder.hook.name().to_owned()),
             count: 0,
         })
+    }
+
+    /// What the rung does not show.
+    pub fn unseen(&self) -> Vec<unseen::Unseen> {
+        self.rung.map_or_else(Vec::new, |rung| self.ladder.unseen(rung))
+    }
+
+    fn allows_storage(&self) -> bool {
+        self.rung.is_none_or(|rung| self.ladder.allows_storage(rung))
     }
 
     /// Why no better rung was reached.

@@ -5,6 +5,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unseen {
     InheritedOwner,
+    Cookie,
     Descriptor,
     AcceptUnderWay,
     Listen,
@@ -19,6 +20,7 @@ impl Unseen {
     pub const fn name(self) -> &'static str {
         match self {
             Unseen::InheritedOwner => "inherited_owner",
+            Unseen::Cookie => "cookie",
             Unseen::Descriptor => "descriptor",
             Unseen::AcceptUnderWay => "accept_under_way",
             Unseen::Listen => "listen",
@@ -31,9 +33,15 @@ impl Unseen {
 
     const fn meaning(self) -> &'static str {
         match self {
+            Unseen::Cookie => {
+                "the number that other tools know a socket by, if none has asked for it yet"
+            }
             Unseen::InheritedOwner => "who owns a connection that came in, before it is accepted",
             Unseen::Descriptor => "the number of a new descriptor",
-            Unseen::AcceptUnderWay => "who waited in accept() at the start already",
+            Unseen::AcceptUnderWay => {
+                "who waited in accept() at the start, or while another program was attached to the \
+                 same function or detached from it"
+            }
             Unseen::Listen => "the changes from CLOSE to LISTEN and from LISTEN to SYN_RECV",
             Unseen::ResetReason => "the kernel's reason for a reset",
             Unseen::DropReceived => "packets that came in and are thrown away",
