@@ -83,6 +83,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     const SYN_SENT: i32 = TcpState::SynSent as i32;
     const SYN_RECV: i32 = TcpState::SynRecv as i32;
     const ESTABLISHED: i32 = TcpState::Established as i32;
+    const IPPROTO_TCP: u16 = 6;
 
     // close() sets the state of a socket that was shut down once more.
     if old == new {
@@ -174,8 +175,11 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         new: new as u8,
         zero: [0; 2],
     };
-    // The port of an active open is chosen after this; the connect hook tells it.
-    let unbound = new == SYN_SENT && slot.socket.flow.sport == 0 && config::HAS_CONNECT() != 0;
+    // The port of an active open is chosen after this; the connect hook tells it, of TCP.
+    let unbound = new == SYN_SENT
+        && slot.socket.flow.sport == 0
+        && slot.socket.flow.proto == IPPROTO_TCP
+        && config::HAS_CONNECT() != 0;
     let verdict = if unbound || unfinished {
         Verdict::Undecided
     } else {
