@@ -385,8 +385,8 @@ fn identify(
     no_cookies: bool,
 ) -> BTreeSet<Option<u64>> {
     if life.socket.is_some()
-        && (scope == Scope::All && !no_cookies
-            || ours.iter().any(|&i| events[i].socket == life.socket))
+        && !no_cookies
+        && (scope == Scope::All || ours.iter().any(|&i| events[i].socket == life.socket))
     {
         return BTreeSet::from([life.socket]);
     }
