@@ -45,9 +45,9 @@ pub struct Args {
 
 /// A VM that takes longer is ended. Its commands have less, so that init can tell which
 /// one was late.
-const VM_SECONDS: u64 = 1800;
-const SUITE_SECONDS: u64 = 900;
-const DOCTOR_SECONDS: u64 = 60;
+const VM_SECONDS: u64 = 3600;
+const SUITE_SECONDS: u64 = 1500;
+const DOCTOR_SECONDS: u64 = 300;
 /// How many connections a case of the truth suite makes: emulation is slow.
 const CONNECTIONS: &str = "NETBREATH_TRUTH_CONNECTIONS";
 const FEW: &str = "20";
