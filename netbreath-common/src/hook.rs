@@ -21,10 +21,11 @@ pub enum Hook {
     ResetSent = 14,
     ResetReceived = 15,
     Drop = 16,
+    ConnectReturn = 17,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 17] = [
+    pub const ALL: [Hook; 18] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
@@ -42,6 +43,7 @@ impl Hook {
         Hook::ResetSent,
         Hook::ResetReceived,
         Hook::Drop,
+        Hook::ConnectReturn,
     ];
 
     /// The hook's name, as `doctor` and gaps print it.
@@ -64,6 +66,7 @@ impl Hook {
             Hook::ResetSent => "reset_sent",
             Hook::ResetReceived => "reset_received",
             Hook::Drop => "drop",
+            Hook::ConnectReturn => "connect_return",
         }
     }
 }

@@ -4,9 +4,12 @@
 use core::intrinsics::{AtomicOrdering, atomic_xadd, atomic_xchg};
 use core::mem::MaybeUninit;
 
-use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::{
+    BPF_F_MMAPABLE, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_RING_SIZE,
+};
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
 use aya_ebpf::macros::map;
+use aya_ebpf::maps::ring_buf::RingBufEntry;
 use aya_ebpf::maps::{Array, PerCpuArray, RingBuf};
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::{self, Miss};
@@ -61,11 +64,11 @@ pub fn record<R: Record + 'static>(
     let seq = unsafe {
         atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*sequence).next, 1)
     };
-    let Some(mut entry) = RING.reserve::<R>(0) else {
+    let Some(mut entry) = reserve::<R>() else {
         unsafe {
             atomic_xadd::<u32, u32, { AtomicOrdering::Relaxed }>(&raw mut (*sequence).lost, 1);
         }
-        count(hook, Miss::RingFull);
+        count(hook, if is_full::<R>() { Miss::RingFull } else { Miss::RingLocked });
         return;
     };
     let header = unsafe {
@@ -84,6 +87,25 @@ pub fn record<R: Record + 'static>(
     unsafe { entry.as_mut_ptr().cast::<Header>().write(header) };
     entry.submit(BPF_RB_NO_WAKEUP.into());
     wake();
+}
+
+/// Room for a record. From 6.15 on the kernel gives up on the ring's lock after a
+/// quarter of a second, which a virtual CPU that holds it may be kept from running.
+#[inline(always)]
+fn reserve<R: 'static>() -> Option<RingBufEntry<R>> {
+    match RING.reserve::<R>(0) {
+        None if !is_full::<R>() => RING.reserve::<R>(0),
+        entry => entry,
+    }
+}
+
+/// Whether the ring has no room for a record.
+#[inline(always)]
+fn is_full<R>() -> bool {
+    const HEADER: u64 = 8;
+    let free =
+        RING.query(BPF_RB_RING_SIZE.into()).wrapping_sub(RING.query(BPF_RB_AVAIL_DATA.into()));
+    free <= size_of::<R>() as u64 + HEADER
 }
 
 /// Reads and clears a counter that is nearly always 0.

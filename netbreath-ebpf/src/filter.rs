@@ -60,11 +60,17 @@ pub fn judge<K: Kernel>(sk: K, slot: &Slot, last: bool) -> Verdict {
     if slot.flags & SELECTED == 0 { Verdict::Drop } else { Verdict::Keep }
 }
 
+/// Whether anything but the owner is judged.
+#[inline(always)]
+pub fn places() -> bool {
+    config::FILTER() & !(filter::OWNER | filter::FOLLOW) != 0 || config::FAMILY() != 0
+}
+
 /// Judges a socket by all but its owner. What is dropped stays dropped: neither its
 /// ends nor its place change.
 #[inline(always)]
 pub fn place<K: Kernel>(sk: K, flow: &Flow, netns: u32, last: bool) -> Verdict {
-    if config::FILTER() & !filter::OWNER == 0 && config::FAMILY() == 0 {
+    if !places() {
         return Verdict::Keep;
     }
     if config::FAMILY() != 0 && config::FAMILY() != family(flow) {

@@ -8,6 +8,7 @@
 
 mod closed;
 mod config;
+mod debug;
 mod emit;
 mod filter;
 mod hook;

@@ -14,6 +14,7 @@
     reason = "by value, a slot would be copied to the stack, which it would fill"
 )]
 
+use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xchg};
 use core::ptr;
 
 use aya_ebpf::bindings::{
@@ -26,7 +27,7 @@ use netbreath_common::hook::Hook;
 use netbreath_common::miss::Miss;
 use netbreath_common::record::{Flow, Owner, STATES, Socket};
 
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Typed};
 use crate::{closed, config, emit, filter};
 
 /// The slot is in the map, not here.
@@ -39,6 +40,11 @@ pub const SELECTED: u32 = 1 << 2;
 pub const IGNORED: u32 = 1 << 3;
 /// It was open before netbreath started, and its seed is not out yet.
 pub const UNTOLD: u32 = 1 << 4;
+/// Nobody is known to own it, and what sees accept() did not find it: if it has seen it
+/// since, it has made a slot in the map.
+pub const ORPHAN: u32 = 1 << 5;
+/// In [`Slot::turn`]: it was accepted, and its owner is still to be told of it.
+const ACCEPTED: u64 = 1 << 63;
 /// Transitions that can wait: a connection that is closed by its peer before
 /// anybody accepts it makes four.
 pub const PENDINGS: usize = 4;
@@ -54,13 +60,15 @@ pub struct Slot {
     pub begun: u64,
     /// When it was established; 0 if not seen.
     pub established: u64,
+    /// When the last event of it happened, and [`ACCEPTED`]; see [`take_turn`].
+    turn: u64,
+    /// Who has accepted it, from [`ACCEPTED`] on.
+    acceptor: Owner,
     pub flags: u32,
-    /// How many transitions wait. Taken by an atomic exchange: accept() on one CPU may
-    /// send them while another CPU tells of the handshake's end.
-    pub pendings: u32,
-    /// The state it is in, as far as it was seen: a number of `TcpState`.
+    pub pendings: u16,
+    /// The state it is in, as far as it was seen: a number of `TcpState`. The second program
+    /// of a pair knows by it whether the first one ran.
     pub state: u16,
-    pub zero: [u8; 6],
     pub pending: [Pending; PENDINGS],
     pub ended: Ended,
     /// Time spent in each state.
@@ -136,10 +144,11 @@ pub static EMPTY: Slot = Slot {
     since: 0,
     begun: 0,
     established: 0,
+    turn: 0,
+    acceptor: NOBODY,
     flags: 0,
     pendings: 0,
     state: 0,
-    zero: [0; 6],
     pending: [Pending { at: 0, in_state: 0, on_cpu: 0, old: 0, new: 0, zero: [0; 2] }; PENDINGS],
     ended: Ended { pid: 0, cause: 0, zero: [0; 3], start: 0, comm: [0; 16] },
     states: [0; STATES],
@@ -173,6 +182,67 @@ fn mapped(addr: u64) -> Option<&'static mut Slot> {
 /// The slot of a socket, if it has one.
 #[inline(always)]
 pub fn find<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
+    let slot = locate(sk)?;
+    arrive(slot);
+    Some(slot)
+}
+
+/// Gives a connection that was accepted to who did it.
+#[inline(always)]
+fn arrive(slot: &mut Slot) {
+    let turn = unsafe { (&raw const slot.turn).read_volatile() };
+    if turn & ACCEPTED != 0 {
+        slot.turn = turn & !ACCEPTED;
+        slot.socket.owner = slot.acceptor;
+        slot.socket.opener = slot.acceptor;
+    }
+}
+
+/// The time of an event of this socket, which its program has taken as `at`: a moment
+/// later if another CPU, where the connection is accepted, was faster. Whatever comes
+/// after accept() knows the new owner, whatever comes before does not.
+#[inline(always)]
+pub fn take_turn(slot: &mut Slot, at: u64) -> u64 {
+    let (at, accepted) = turn(slot, at, 0);
+    if accepted {
+        slot.socket.owner = slot.acceptor;
+        slot.socket.opener = slot.acceptor;
+    }
+    at
+}
+
+/// The same for accept() itself.
+#[inline(always)]
+pub fn accept(slot: &mut Slot, owner: Owner, at: u64) -> u64 {
+    slot.acceptor = owner;
+    turn(slot, at, ACCEPTED).0
+}
+
+/// The time, and whether accept() came just before.
+#[inline(always)]
+fn turn(slot: &mut Slot, at: u64, mark: u64) -> (u64, bool) {
+    // The socket's lock lets only one change of state through, and accept() comes once.
+    const RIVALS: u32 = 4;
+    let turn = &raw mut slot.turn;
+    for _ in 0..RIVALS {
+        let before = unsafe { turn.read_volatile() };
+        let at = at.max((before & !ACCEPTED) + 1);
+        let (_, done) = unsafe {
+            atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(
+                turn,
+                before,
+                at | mark,
+            )
+        };
+        if done {
+            return (at, before & ACCEPTED != 0);
+        }
+    }
+    (at, false)
+}
+
+#[inline(always)]
+fn locate<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
     if !stores::<K>() {
         return mapped(sk.addr());
     }
@@ -181,14 +251,52 @@ pub fn find<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
         let parked = mapped(sk.addr())?;
         return adopt(stored(sk, BPF_SK_STORAGE_GET_F_CREATE)?, parked, sk.addr());
     };
-    if home.flags & PARKED == 0 {
+    if home.flags & (PARKED | ORPHAN) == 0 {
         return Some(home);
     }
-    let parked = mapped(sk.addr())?;
+    let Some(parked) = mapped(sk.addr()) else {
+        // Of a parked one somebody else has taken the place: what is left is the home.
+        home.flags = ORPHAN;
+        disown(home);
+        return Some(home);
+    };
+    if home.flags & ORPHAN != 0 {
+        return claim(home, parked, sk.addr());
+    }
     if parked.flags & ACCEPTABLE != 0 {
         return Some(parked);
     }
     adopt(home, parked, sk.addr())
+}
+
+/// Gives an orphan to the process that was seen to accept it.
+#[inline(always)]
+fn claim(home: &'static mut Slot, parked: &mut Slot, addr: u64) -> Option<&'static mut Slot> {
+    arrive(parked);
+    home.socket.owner = parked.socket.owner;
+    home.socket.opener = parked.socket.opener;
+    home.flags = parked.flags & SELECTED;
+    home.turn = parked.turn;
+    let _ = SLOTS_BY_ADDR.remove(addr);
+    Some(home)
+}
+
+/// Whether the hook on transitions has told already that a socket went to this state.
+#[inline(always)]
+pub fn is_in(sk: Typed, state: i32) -> bool {
+    stored(sk, 0).is_some_and(|home| i32::from(home.state) == state)
+}
+
+/// Notes that a socket went to this state.
+#[inline(always)]
+pub fn enter<K: Kernel>(sk: K, slot: &mut Slot, state: i32) {
+    slot.state = state as u16;
+    if stores::<K>()
+        && slot.flags & ACCEPTABLE != 0
+        && let Some(home) = stored(sk, 0)
+    {
+        home.state = state as u16;
+    }
 }
 
 /// Moves a parked slot to its socket.
@@ -206,19 +314,36 @@ fn adopt(home: &'static mut Slot, parked: &Slot, addr: u64) -> Option<&'static m
 
 const _: () = assert!(size_of::<Slot>().is_multiple_of(size_of::<u64>()));
 
-/// An empty slot for a socket, in place of any that it has.
+/// An empty slot for a socket, in place of any that it has. Without it, `miss` is what
+/// happens.
 #[inline(always)]
-pub fn open<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
+pub fn open<K: Kernel>(sk: K, hook: Hook, miss: Miss) -> Option<&'static mut Slot> {
     let slot =
         if stores::<K>() { stored(sk, BPF_SK_STORAGE_GET_F_CREATE) } else { insert(sk.addr()) };
     let Some(slot) = slot else {
-        emit::missed(hook, Miss::NoSlot);
+        emit::missed(hook, miss);
         return None;
     };
     reset(slot);
+    disown(slot);
+    Some(slot)
+}
+
+#[inline(always)]
+fn disown(slot: &mut Slot) {
     for owner in [&mut slot.socket.owner, &mut slot.socket.opener] {
         owner.pid = 0;
         owner.how = 0;
+    }
+}
+
+/// An empty slot for a socket that is older than netbreath: it may have a slot in the
+/// map some day, from what sees accept().
+#[inline(always)]
+pub fn open_older<K: Kernel>(sk: K, hook: Hook, miss: Miss) -> Option<&'static mut Slot> {
+    let slot = open(sk, hook, miss)?;
+    if stores::<K>() {
+        slot.flags = ORPHAN;
     }
     Some(slot)
 }
@@ -229,6 +354,7 @@ fn reset(slot: &mut Slot) {
     slot.since = 0;
     slot.begun = 0;
     slot.established = 0;
+    slot.turn = 0;
     slot.flags = 0;
     slot.pendings = 0;
     slot.state = 0;
@@ -242,7 +368,7 @@ fn reset(slot: &mut Slot) {
 #[inline(always)]
 pub fn open_child<K: Kernel>(sk: K, hook: Hook) -> Option<&'static mut Slot> {
     if !stores::<K>() {
-        return open(sk, hook);
+        return open(sk, hook, Miss::NoSlot);
     }
     let slot = stored(sk, BPF_SK_STORAGE_GET_F_CREATE);
     if slot.is_none() {
@@ -273,17 +399,42 @@ pub fn park<K: Kernel>(sk: K, slot: &'static mut Slot, hook: Hook) -> &'static m
             parked
         }
         None => {
-            emit::missed(hook, Miss::NoSlot);
-            slot.flags &= !ACCEPTABLE;
+            // Whoever accepts it, nobody will tell us; then the listener's owner would be
+            // wrong.
+            emit::missed(hook, Miss::NoOwner);
+            slot.flags = ORPHAN;
+            disown(slot);
             slot
         }
     }
 }
 
-/// The slot of a connection that was accepted, given an untyped pointer.
+/// The slot of a connection that was accepted, given an untyped pointer. One of another
+/// socket at the same address, whose end was missed, is removed.
 #[inline(always)]
-pub fn accepted(addr: u64) -> Option<&'static mut Slot> {
-    mapped(addr)
+pub fn accepted<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
+    let slot = mapped(sk.addr())?;
+    let cookie: u64 = sk.load(config::SOCK_COOKIE()).unwrap_or(0);
+    if config::HAS_STORAGE() != 0 && slot.socket.id != 0 && cookie != slot.socket.id {
+        let _ = SLOTS_BY_ADDR.remove(sk.addr());
+        return None;
+    }
+    Some(slot)
+}
+
+/// Whether this process is known to have accepted the connection.
+#[inline(always)]
+pub fn is_accepted_by(slot: &Slot, pid: u32) -> bool {
+    slot.flags & ACCEPTABLE == 0 && slot.acceptor.pid == pid
+}
+
+/// From now on the slot of a connection that came in may move to its socket: the owner is
+/// in it.
+#[inline(always)]
+pub fn release(slot: &mut Slot) {
+    let flags = slot.flags & !(ACCEPTABLE | ORPHAN);
+    // In this order for other CPUs, too.
+    unsafe { atomic_xchg::<u32, { AtomicOrdering::Relaxed }>(&raw mut slot.flags, flags) };
 }
 
 #[inline(always)]
@@ -292,17 +443,17 @@ fn insert(addr: u64) -> Option<&'static mut Slot> {
     mapped(addr)
 }
 
-/// Forgets a socket that is about to be freed. Whether there was anything to forget.
+/// Forgets a socket that is about to be freed.
 #[inline(always)]
-pub fn close<K: Kernel>(sk: K) -> bool {
+pub fn close<K: Kernel>(sk: K) {
     if stores::<K>() {
         // The storage goes with the socket; what is parked must be fetched.
         match stored(sk, 0) {
-            Some(home) if home.flags & PARKED != 0 => {}
-            _ => return false,
+            Some(home) if home.flags & (PARKED | ORPHAN) != 0 => {}
+            _ => return,
         }
     }
-    SLOTS_BY_ADDR.remove(sk.addr()).is_ok()
+    let _ = SLOTS_BY_ADDR.remove(sk.addr());
 }
 
 /// Gives a slot to the process that opened its socket.

@@ -187,6 +187,18 @@ pub struct TraceArgs {
     #[arg(long, value_name = "FILE", help_heading = TUNING)]
     pub btf: Option<PathBuf>,
 
+    /// Print what the kernel programs see and decide, on standard error: for those who
+    /// work on them
+    ///
+    /// It costs much, and lines may be missing under load.
+    #[arg(long, help_heading = TUNING)]
+    pub debug_programs: bool,
+
+    /// Say in the end how often each kernel program ran and how long it took
+    ///
+    /// Measuring costs some 20 ns a call itself.
+    #[arg(long, help_heading = TUNING)]
+    pub costs: bool,
     /// For the tests: attach this hook by this rung and no other. `doctor --rungs`
     /// lists both; the rung `none` leaves the hook out.
     #[arg(long, hide = true, value_name = "HOOK=RUNG")]

@@ -3,12 +3,11 @@
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::path::Path;
 
 use crate::event::Family;
 use crate::filter::{Cgroup, Filter, Network};
 use crate::source::Ask;
-use crate::source::ebpf::{self, Reached, Tried, Verdict};
+use crate::source::ebpf::{self, Reached, Tracefs, Tried, Verdict, privilege};
 
 /// What the examination found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +29,15 @@ pub fn examine() -> (Health, String) {
             line(&mut report, "", &format!("-> {advice}"));
         }
     }
+    // What cannot be done without has been told.
+    for capability in privilege::ALL.iter().filter(|one| !one.needed && !one.is_held()) {
+        line(&mut report, "", &format!("{} is missing: {}", capability.name, capability.purpose));
+    }
     report.push('\n');
-    let health = match ebpf::examine(&everything()) {
+    // A command that cannot be followed is no reason to call all else impossible.
+    let mut ask = everything();
+    ask.filter.command = false;
+    let health = match ebpf::examine(&ask) {
         Ok(reached) => {
             for reached in &reached {
                 hook(&mut report, reached);
@@ -54,7 +60,12 @@ pub fn load_all() -> (Health, String) {
     let (mut loaded, mut refused, mut broken) = (0, 0, 0);
     // What is asked for decides which branches the verifier sees.
     let plain = Ask { filter: Filter::default(), ..everything() };
-    for (asked, ask) in [("with every filter", filtered()), ("without filters", plain)] {
+    let talking = Ask { debug_programs: true, ..plain.clone() };
+    for (asked, ask) in [
+        ("with every filter", filtered()),
+        ("without filters", plain),
+        ("with debug lines", talking),
+    ] {
         let _ = writeln!(report, "{asked}:");
         let programs = match ebpf::load_all(&ask) {
             Ok(programs) => programs,
@@ -120,6 +131,8 @@ fn everything() -> Ask {
         accept_hook: true,
         btf: None,
         rungs: Vec::new(),
+        debug_programs: false,
+        costs: false,
         owner_from_cpu: false,
     }
 }
@@ -162,22 +175,17 @@ fn facts() -> Vec<Fact> {
     };
     let kernel = read("/proc/sys/kernel/osrelease");
     let btf = std::fs::metadata("/sys/kernel/btf/vmlinux").ok();
-    let tracefs = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
-        .into_iter()
-        .find(|path| Path::new(path).join("events").exists());
     let cgroup = ebpf::cgroup_root();
-    let missing = ebpf::missing_privilege();
+    let missing = privilege::missing();
     vec![
         plain("kernel", kernel.map(|k| format!("Linux {k}, {}", std::env::consts::ARCH))),
         Fact {
             name: "privilege",
-            value: missing.map_or_else(
+            value: missing.as_ref().map_or_else(
                 || "may load kernel programs".to_owned(),
-                |missing| format!("{missing} is missing"),
+                |missing| format!("missing: {missing}"),
             ),
-            advice: missing.map(
-                |_| "run it with sudo, or as a service with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
-            ),
+            advice: missing.map(|_| "run it with sudo, or as a service with these"),
         },
         plain("lockdown", Some(lockdown(read("/sys/kernel/security/lockdown")).to_owned())),
         Fact {
@@ -186,14 +194,17 @@ fn facts() -> Vec<Fact> {
                 || "none: the kernel does not describe its types".to_owned(),
                 |file| format!("/sys/kernel/btf/vmlinux, {} kB", file.len() / 1024),
             ),
-            advice: btf.is_none().then_some("use a kernel built with CONFIG_DEBUG_INFO_BTF=y"),
+            advice: btf.is_none().then_some(
+                "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or give trace its BTF with --btf FILE",
+            ),
         },
         Fact {
             name: "tracefs",
-            value: tracefs.map_or_else(
-                || "not mounted; netbreath mounts it when a hook needs it".to_owned(),
-                |path| format!("mounted at {path}"),
-            ),
+            value: match ebpf::tracefs() {
+                Tracefs::Open => "mounted".to_owned(),
+                Tracefs::Closed => "mounted, but this user may not enter it".to_owned(),
+                Tracefs::None => "not mounted; netbreath mounts it when a hook needs it".to_owned(),
+            },
             advice: None,
         },
         Fact {
@@ -236,6 +247,9 @@ fn hook(report: &mut String, reached: &Reached) {
     }
     for (rung, why) in refused {
         line(report, "", &format!("refused: {} ({why})", ladder.name_of(rung)));
+    }
+    if let Some(missing) = reached.missing() {
+        line(report, "", &format!("-> give netbreath {}", missing.name));
     }
     report.push('\n');
 }

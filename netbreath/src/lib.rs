@@ -18,6 +18,7 @@ pub mod filter;
 pub mod format;
 pub mod host;
 pub mod name;
+pub mod output;
 pub mod plan;
 pub mod run;
 pub mod source;

@@ -1,7 +1,7 @@
 //! Parse, plan, run, exit code.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow};
 use clap::Parser;
 use netbreath::cli::{Cli, Command, DoctorArgs, FormatName, TraceArgs};
 use netbreath::doctor::Health;
+use netbreath::output::Output;
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
 use netbreath::source::{Source, ebpf, replay};
 use netbreath::{command, doctor, host, plan};
@@ -102,13 +103,13 @@ fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Standard output without the standard library's buffer, or the file asked for.
-fn open_output(plan: &plan::Trace) -> anyhow::Result<File> {
+fn open_output(plan: &plan::Trace) -> anyhow::Result<Output> {
     match &plan.to {
         None => {
             let stdout = io::stdout().as_fd().try_clone_to_owned();
-            Ok(stdout.context("cannot use standard output")?.into())
+            Ok(Output::shared(stdout.context("cannot use standard output")?.into()))
         }
-        Some(path) => File::create(path).with_context(|| {
+        Some(path) => Output::create(path).with_context(|| {
             format!(
                 "cannot write to {}: choose a file in a directory that exists and that you may \
                  write to",
@@ -122,7 +123,7 @@ fn open_output(plan: &plan::Trace) -> anyhow::Result<File> {
 async fn follow<S: Source>(
     plan: &plan::Trace,
     mut source: S,
-    out: File,
+    out: Output,
 ) -> Result<Outcome, Failure> {
     let signals = OwnSignals::catch()?;
     let held = if plan.command.is_empty() {

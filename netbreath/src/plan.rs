@@ -131,6 +131,11 @@ pub enum Error {
     StateAndEvent { event: &'static str },
     #[error("there is no cgroup {path:?}: {source}; `systemd-cgls` lists them")]
     Cgroup { path: String, source: io::Error },
+    #[error(
+        "cannot look at the network namespace {typed:?}: {path}: {source}; that of another user's \
+         process takes CAP_SYS_PTRACE"
+    )]
+    NetnsDenied { typed: String, path: String, source: io::Error },
     #[error("there is no network namespace {typed:?}: {path}: {source}; `lsns -t net` lists them")]
     Netns { typed: String, path: String, source: io::Error },
     #[error("{typed:?} is not a size: write bytes, or a number with K, M or G, like 8M")]
@@ -185,6 +190,8 @@ pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
             accept_hook: !args.no_accept_hook,
             btf: args.btf.clone(),
             rungs: args.rung.clone(),
+            debug_programs: args.debug_programs,
+            costs: args.costs,
             owner_from_cpu: args.owner_from_cpu,
         },
         command: args.command.clone(),
@@ -440,10 +447,12 @@ fn netns(typed: &str, host: &impl Host) -> Result<u32, Error> {
         None if typed.contains('/') => PathBuf::from(typed),
         None => Path::new("/run/netns").join(typed),
     };
-    host.netns(&path).map_err(|source| Error::Netns {
-        typed: typed.into(),
-        path: path.display().to_string(),
-        source,
+    host.netns(&path).map_err(|source| {
+        let (typed, path) = (typed.into(), path.display().to_string());
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Error::NetnsDenied { typed, path, source },
+            _ => Error::Netns { typed, path, source },
+        }
     })
 }
 

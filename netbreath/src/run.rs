@@ -19,7 +19,7 @@ use crate::format::jsonl::Jsonl;
 use crate::format::text::Text;
 use crate::name::Names;
 use crate::plan::Output;
-use crate::source::Source;
+use crate::source::{Cost, Source};
 use crate::table::{Counts, Tables};
 use crate::view::trace::KEYS;
 
@@ -252,6 +252,7 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
         };
         if end != End::Pipe {
             self.summary(&outcome, page.tables.sockets().len());
+            self.costs(&source.costs());
         }
         let code = match code {
             None if self.command.is_some() && !matches!(end, End::Signal(_)) => {
@@ -388,6 +389,19 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
             many(*shown, "event", "events"),
             many(counts.gaps, "gap", "gaps"),
         );
+    }
+
+    fn costs(&mut self, costs: &[Cost]) {
+        if costs.is_empty() {
+            return;
+        }
+        // Why ignored: as for the greeting.
+        let _ =
+            writeln!(self.talk, "{:<18}{:<18}{:>12}{:>12}", "HOOK", "PROGRAM", "CALLS", "NS/CALL");
+        for Cost { hook, program, calls, time } in costs {
+            let each = time.as_nanos().checked_div(u128::from(*calls)).unwrap_or(0);
+            let _ = writeln!(self.talk, "{hook:<18}{program:<18}{calls:>12}{each:>12}");
+        }
     }
 
     /// Waits for a command that outlives its trace.

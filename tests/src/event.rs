@@ -47,6 +47,7 @@ pub struct Event {
     /// What a hook declares not to show.
     #[serde(default)]
     pub unseen: Vec<String>,
+    pub mend: Option<String>,
     pub count: Option<u64>,
     /// Keys that only some kinds of events have.
     #[serde(flatten)]

@@ -10,7 +10,9 @@
 #![cfg(target_os = "linux")]
 
 pub mod actor;
+pub mod bpf;
 pub mod event;
+pub mod fault;
 pub mod judge;
 pub mod ledger;
 pub mod netns;

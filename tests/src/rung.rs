@@ -23,6 +23,7 @@ const EXERCISES: &[(&str, &[&str])] = &[
     ("destroy", &["reset::before_accept"]),
     ("accept", &["owner::every_accept_call", "snapshot::accept_under_way"]),
     ("connect", &["close::client_first"]),
+    ("connect_return", &["refused::no_route"]),
     ("send", &["truth::passed_write_only"]),
     ("receive", &["truth::passed_read_only"]),
     ("retransmit", &["retransmit::data"]),

@@ -72,7 +72,12 @@ pub struct Meeting {
 }
 
 impl Stage {
-    pub fn new(kind: Kind, options: &[String]) -> Result<Stage> {
+    pub fn new(kind: Kind) -> Result<Stage> {
+        Stage::with_options(kind, &[])
+    }
+
+    /// With further options for the tracer.
+    pub fn with_options(kind: Kind, options: &[String]) -> Result<Stage> {
         let cpus = match socket::cpus() {
             Ok(cpus) if !cpus.is_empty() => cpus,
             other => bail!("which CPUs there are: {other:?}"),
@@ -388,6 +393,15 @@ impl Stage {
         Ok(())
     }
 
+    /// As `expect`, for a socket that never came to have a local end.
+    pub fn expect_unbound(&mut self, entry: &Entry, path: &str) -> Result<()> {
+        self.expect(entry, path)?;
+        if let Some(life) = self.lives.last_mut() {
+            life.any_address = true;
+        }
+        Ok(())
+    }
+
     /// Expects not a word about a socket: a filter leaves it out.
     pub fn expect_silence(&mut self, entry: &Entry) -> Result<()> {
         self.expect(entry, "")
@@ -413,6 +427,11 @@ impl Stage {
         // Of a listener that is older than the tracer, any holder may be the owner.
         let how = if listener.after < self.started { "snapshot" } else { "listen" };
         Ok(Claim { how: "inherited", ..self.claim(how, listener) })
+    }
+
+    /// What is expected so far.
+    pub fn lives(&self) -> &[Life] {
+        &self.lives
     }
 
     /// Waits for the last packets, ends the tracer and judges.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::bpf;
 use crate::event::{self, Event};
 use crate::reference;
 use crate::socket;
@@ -212,15 +213,49 @@ impl Tracer {
         Ok(Recording { events, command: self.command.clone(), talk, misses })
     }
 
-    /// The kernel's count, as it stands beside the descriptors of the programs.
+    /// The kernel's count.
     fn misses(&self) -> Result<u64> {
         let mut misses = 0;
-        for entry in fs::read_dir(format!("/proc/{}/fdinfo", self.child.id()))? {
-            let text = fs::read_to_string(entry?.path()).unwrap_or_default();
-            let count = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
-            misses += count.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0);
+        for id in bpf::ids_of(self.child.id(), bpf::Kind::Program)? {
+            let (name, count) = bpf::program(id)?;
+            // The first two stand in for each other, whether one has been is seen in the
+            // events; the others tell nothing.
+            let harmless = ["nb_state_btf", "nb_state_btf2", "nb_destroy_btf", "nb_destroy_raw"];
+            if !harmless.contains(&name.as_str()) {
+                misses += count;
+            }
         }
         Ok(misses)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Stops it as it is, so that nobody reads the ring, or lets it go on.
+    pub fn freeze(&self, frozen: bool) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).context("pid of the tracer")?;
+        let signal = if frozen { libc::SIGSTOP } else { libc::SIGCONT };
+        // SAFETY: takes no pointers; the child is ours and not yet waited for.
+        if unsafe { libc::kill(pid, signal) } != 0 {
+            return Err(std::io::Error::last_os_error()).context("stop or continue the tracer");
+        }
+        // Before it has stopped it would still read.
+        let deadline = Instant::now() + END;
+        while frozen && !fs::read_to_string(format!("/proc/{pid}/stat"))?.contains(") T ") {
+            if Instant::now() > deadline {
+                bail!("{} does not stop", self.command);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("kill the tracer")?;
+        self.child.wait().context("wait for the tracer that was killed")?;
+        Ok(())
     }
 
     fn end(&mut self) -> Result<ExitStatus> {

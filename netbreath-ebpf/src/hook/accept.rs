@@ -17,13 +17,14 @@ use aya_ebpf::programs::{FEntryContext, FExitContext, ProbeContext, TracePointCo
 use core::ffi::c_void;
 use netbreath_common::config::emit as kinds;
 use netbreath_common::hook::Hook;
+use netbreath_common::miss::Miss;
 use netbreath_common::record::{Accept, Flow, How, Kind};
 
 use super::sock_state;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Untyped};
-use crate::slot::{ACCEPTABLE, Slot};
-use crate::{config, emit, filter, slot, sock, task};
+use crate::slot::Slot;
+use crate::{config, debug, emit, filter, slot, sock, task};
 
 /// No descriptor: the hook fires before the connection has one.
 const NO_FD: u32 = u32::MAX;
@@ -94,14 +95,11 @@ fn taken(sk: *const c_void) -> bool {
     if sk.is_null() {
         return false;
     }
-    if let Some(slot) = slot::accepted(sk as u64)
-        && slot.flags & ACCEPTABLE == 0
-        && slot.socket.owner.how == How::Accept as u8
-        && slot.socket.owner.pid == task::on_cpu()
-    {
-        return false;
+    let sk = Untyped::new(sk);
+    match slot::accepted(sk) {
+        Some(slot) if slot::is_accepted_by(slot, task::on_cpu()) => false,
+        _ => accept(sk, NO_FD),
     }
-    accept(Untyped::new(sk), NO_FD)
 }
 
 /// Whether there was a slot to tell it to.
@@ -111,7 +109,7 @@ fn accept(sk: Untyped, fd: u32) -> bool {
         return false;
     }
     let at = emit::now();
-    let slot = match slot::accepted(sk.addr()) {
+    let slot = match slot::accepted(sk) {
         Some(slot) => slot,
         None => match older(sk, at) {
             Some(slot) => slot,
@@ -119,26 +117,27 @@ fn accept(sk: Untyped, fd: u32) -> bool {
         },
     };
     sock::identify(sk, &mut slot.socket, at);
-    slot.flags &= !ACCEPTABLE;
     let owner = task::owner::<Untyped>(How::Accept);
     // Who accepts it decides; what waited was still the listener's.
     slot::select(slot, &owner);
-    let verdict = sock_state::settle(sk, slot, Hook::Accept);
-    slot.socket.owner = owner;
-    slot.socket.opener = owner;
-    if verdict != Verdict::Keep || !config::emits(kinds::ACCEPT) {
-        return true;
-    }
+    let verdict = sock_state::settle(sk, slot, Hook::Accept, true);
+    debug::taken(slot.socket.id, slot.socket.owner.pid, owner.pid, verdict);
+    let at = slot::accept(slot, owner, at);
     let queued = if slot.established == 0 { 0 } else { at.saturating_sub(slot.established) };
-    emit::record::<Accept>(Hook::Accept, Kind::Accept, at, |record| {
-        let record = record.as_mut_ptr();
-        unsafe {
-            (&raw mut (*record).socket).write(slot.socket);
-            (&raw mut (*record).queued).write(queued);
-            (&raw mut (*record).fd).write(fd);
-            (&raw mut (*record).zero).write(0);
-        }
-    });
+    if verdict == Verdict::Keep && config::emits(kinds::ACCEPT) {
+        emit::record::<Accept>(Hook::Accept, Kind::Accept, at, |record| {
+            let record = record.as_mut_ptr();
+            unsafe {
+                (&raw mut (*record).socket).write(slot.socket);
+                (&raw mut (*record).socket.owner).write(owner);
+                (&raw mut (*record).socket.opener).write(owner);
+                (&raw mut (*record).queued).write(queued);
+                (&raw mut (*record).fd).write(fd);
+                (&raw mut (*record).zero).write(0);
+            }
+        });
+    }
+    slot::release(slot);
     true
 }
 
@@ -151,7 +150,7 @@ fn older(sk: Untyped, at: u64) -> Option<&'static mut Slot> {
     if filter::place(sk, &flow, sock::netns(sk), true) == Verdict::Drop {
         return None;
     }
-    let slot = slot::open(sk, Hook::Accept)?;
+    let slot = slot::open(sk, Hook::Accept, Miss::NoSlot)?;
     sock::describe(sk, &mut slot.socket, at);
     sock::read_flow(sk, &mut slot.socket.flow);
     Some(slot)

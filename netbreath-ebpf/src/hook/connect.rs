@@ -91,6 +91,6 @@ fn connect<K: Kernel>(sk: K, port: u16) -> bool {
         return false;
     }
     slot.socket.flow.sport = port;
-    sock_state::settle(sk, slot, Hook::Connect);
+    sock_state::settle(sk, slot, Hook::Connect, false);
     true
 }

@@ -9,23 +9,13 @@ use aya_ebpf::programs::{
     BtfTracePointContext, ProbeContext, RawTracePointContext, TracePointContext,
 };
 use core::ffi::c_void;
-use netbreath_common::hook::Hook;
 
 use crate::kernel::{Kernel, Typed, Untyped};
-use crate::{emit, slot};
+use crate::slot;
 
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn nb_destroy_btf(ctx: BtfTracePointContext) -> i32 {
     slot::close(Typed::new(ctx.arg(0)));
-    0
-}
-
-/// Stands in for `nb_destroy_btf`, as `nb_state_btf2` does.
-#[btf_tracepoint(function = "tcp_destroy_sock")]
-fn nb_destroy_btf2(ctx: BtfTracePointContext) -> i32 {
-    if slot::close(Typed::new(ctx.arg(0))) {
-        emit::stood_in(Hook::Destroy);
-    }
     0
 }
 

@@ -13,6 +13,7 @@ use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, ProbeContext};
 use core::ffi::c_void;
 use netbreath_common::config::emit as kinds;
 use netbreath_common::hook::Hook;
+use netbreath_common::miss::Miss;
 use netbreath_common::record::{Handover, How, Kind};
 use netbreath_common::tcp::TcpState;
 
@@ -22,7 +23,7 @@ use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{ACCEPTABLE, IGNORED, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
-use crate::{config, emit, slot, sock, task};
+use crate::{config, debug, emit, slot, sock, task};
 
 #[btf_tracepoint(function = "sock_send_length")]
 fn nb_send_btf(ctx: BtfTracePointContext) -> i32 {
@@ -91,7 +92,7 @@ fn used<K: Sock + Current>(sk: K, hook: Hook) {
             if sock::state(sk) == TcpState::Close as u8 {
                 return;
             }
-            if let Some(slot) = slot::open(sk, hook) {
+            if let Some(slot) = slot::open_older(sk, hook, Miss::NoOwner) {
                 sock::describe(sk, &mut slot.socket, emit::now());
                 sock::read_flow(sk, &mut slot.socket.flow);
                 take(sk, slot, pid, hook);
@@ -109,12 +110,13 @@ fn take<K: Sock + Current>(sk: K, slot: &mut Slot, pid: u32, hook: Hook) {
     let at = emit::now();
     let from = slot.socket.owner;
     sock::identify(sk, &mut slot.socket, at);
-    // Somebody uses it, so somebody has accepted it, seen or not.
-    slot.flags &= !ACCEPTABLE;
     let owner = task::owner::<K>(How::Io);
     slot::select(slot, &owner);
-    let verdict = sock_state::settle(sk, slot, hook);
+    // Somebody uses it, so somebody has accepted it, seen or not.
+    let verdict = sock_state::settle(sk, slot, hook, true);
+    debug::taken(slot.socket.id, from.pid, owner.pid, verdict);
     slot.socket.owner = owner;
+    slot::release(slot);
     if from.pid == pid || verdict != Verdict::Keep || !config::emits(kinds::OWNER) {
         return;
     }

@@ -1,7 +1,9 @@
 //! The hooks: one file an attach point.
 
 mod accept;
+mod bare;
 mod connect;
+mod connect_return;
 mod destroy;
 mod drop;
 mod io;

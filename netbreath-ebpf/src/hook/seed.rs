@@ -10,6 +10,7 @@ use aya_ebpf::helpers::generated::{bpf_seq_write, bpf_sock_from_file};
 use core::ffi::c_void;
 use netbreath_common::config::emit as kinds;
 use netbreath_common::hook::Hook;
+use netbreath_common::miss::Miss;
 use netbreath_common::record::{Header, How, Kind, Seed};
 use netbreath_common::tcp::TcpState;
 
@@ -54,7 +55,7 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
         Some(slot) if slot.flags & UNTOLD != 0 => slot,
         Some(_) => return,
         None => {
-            let Some(slot) = slot::open(sk, Hook::Seed) else { return };
+            let Some(slot) = slot::open(sk, Hook::Seed, Miss::NoSlot) else { return };
             sock::describe(sk, &mut slot.socket, at);
             sock::read_flow(sk, &mut slot.socket.flow);
             slot.state = state.into();

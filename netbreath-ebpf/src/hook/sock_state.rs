@@ -5,7 +5,8 @@
 //! function `void tcp_set_state(struct sock *sk, int state)`, which is not called
 //! for LISTEN nor for a child's SYN_RECV.
 
-use aya_ebpf::macros::{btf_tracepoint, kprobe, raw_tracepoint, tracepoint};
+use aya_ebpf::macros::{btf_tracepoint, kprobe, map, raw_tracepoint, tracepoint};
+use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::{
     BtfTracePointContext, ProbeContext, RawTracePointContext, TracePointContext,
 };
@@ -16,16 +17,25 @@ use netbreath_common::miss::Miss;
 use netbreath_common::record::{How, Kind, State};
 use netbreath_common::tcp::TcpState;
 
+use super::connect_return;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed, Untyped};
-use crate::slot::{IGNORED, PENDINGS, Pending, Slot};
+use crate::slot::{EMPTY, IGNORED, PENDINGS, Pending, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
-use crate::{closed, config, emit, filter, slot, sock, task};
+use crate::{closed, config, debug, emit, filter, slot, sock, task};
+
+/// The transition that each CPU told of last: the socket's address, the states.
+#[map]
+static TOLD: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn nb_state_btf(ctx: BtfTracePointContext) -> i32 {
-    sock_state::<Typed>(Typed::new(ctx.arg(0)), ctx.arg(1), ctx.arg(2));
+    let (sk, old, new) = (Typed::new(ctx.arg(0)), ctx.arg(1), ctx.arg(2));
+    if let Some(told) = TOLD.get_ptr_mut(0) {
+        unsafe { told.write_volatile([sk.addr(), states(old, new)]) };
+    }
+    sock_state::<Typed>(sk, old, new);
     0
 }
 
@@ -34,16 +44,26 @@ fn nb_state_btf(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn nb_state_btf2(ctx: BtfTracePointContext) -> i32 {
     let (sk, old, new) = (Typed::new(ctx.arg(0)), ctx.arg(1), ctx.arg(2));
-    let seen = match slot::find(sk) {
-        Some(slot) => i32::from(slot.state) == new,
-        // Forgotten already.
-        None => config::HAS_DESTROY() == 0 && new == TcpState::Close as i32,
-    };
-    if !seen && old != new {
+    if let Some(told) = TOLD.get_ptr_mut(0) {
+        let told = told.cast::<u64>();
+        // One after the other: both at once become arithmetic on a pointer.
+        if unsafe {
+            told.add(1).read_volatile() == states(old, new) && told.read_volatile() == sk.addr()
+        } {
+            return 0;
+        }
+    }
+    // An interrupt may also have come between the two, so this proves nothing yet.
+    if old != new && !slot::is_in(sk, new) {
         emit::stood_in(Hook::SockState);
         sock_state::<Typed>(sk, old, new);
     }
     0
+}
+
+#[inline(always)]
+fn states(old: i32, new: i32) -> u64 {
+    (old as u64) << 32 | new as u32 as u64
 }
 
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
@@ -91,21 +111,34 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     }
     let at = emit::now();
     // Two ways begin in a system call of the owner; a third in an interrupt, on
-    // behalf of whoever accepts the connection later. SCTP has a fourth: its handshake
-    // makes no transitions, and the last packet of it comes on behalf of nobody.
+    // behalf of whoever accepts the connection later.
     let begun = match (old, new) {
         (CLOSE, SYN_SENT) => Some(How::Connect),
         (CLOSE, LISTEN) => Some(How::Listen),
         (LISTEN, SYN_RECV) => Some(How::Inherited),
+        // SCTP: its handshake makes no transitions, and its last packet comes on behalf of
+        // nobody.
         (CLOSE, _) => Some(How::Unknown),
         _ => None,
     };
+    let known = match begun {
+        None => slot::find(sk),
+        Some(_) => None,
+    };
+    if known.is_none() && drops(sk, begun, new) {
+        // Its listener's, or that of its life before.
+        if let Some(slot) = slot::find(sk) {
+            slot.flags |= IGNORED;
+            slot.pendings = 0;
+        }
+        return;
+    }
     let found = match begun {
         Some(How::Inherited) => slot::open_child(sk, Hook::SockState),
-        Some(_) => slot::open(sk, Hook::SockState),
-        None => match slot::find(sk) {
+        Some(_) => slot::open(sk, Hook::SockState, Miss::NoSlot),
+        None => match known {
             // Older than netbreath, and no seed told of it.
-            None => match slot::open(sk, Hook::SockState) {
+            None => match slot::open_older(sk, Hook::SockState, Miss::NoSlot) {
                 Some(slot) => {
                     sock::describe(sk, &mut slot.socket, at);
                     Some(slot)
@@ -116,7 +149,8 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         },
     };
     let Some(mut slot) = found else { return };
-    slot.state = new as u16;
+    slot::enter(sk, slot, new);
+    let at = slot::take_turn(slot, at);
     if slot.flags & IGNORED != 0 {
         forget(sk, new);
         return;
@@ -125,7 +159,8 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         sock::describe(sk, &mut slot.socket, at);
         slot.socket.born = 1;
     }
-    if new != CLOSE || slot.socket.flow.sport == 0 {
+    // Once it is established, its ends stay.
+    if slot.established == 0 && (new != CLOSE || slot.socket.flow.sport == 0) {
         sock::read_flow(sk, &mut slot.socket.flow);
     }
     // 6.1 and 6.12 tell of a child before they give it its own ends, and before they take
@@ -153,7 +188,12 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             slot = slot::park(sk, slot, Hook::SockState);
         }
         Some(How::Unknown) => {}
-        Some(how) => slot::own(slot, task::owner::<K>(how)),
+        Some(how) => {
+            if how == How::Connect {
+                connect_return::sends();
+            }
+            slot::own(slot, task::owner::<K>(how));
+        }
         None => sock::identify(sk, &mut slot.socket, at),
     }
 
@@ -185,6 +225,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     } else {
         filter::judge(sk, slot, new == CLOSE)
     };
+    debug::transition(slot.socket.id, old as u32, new as u32, verdict);
     let wanted = wanted(old, new);
     match verdict {
         Verdict::Keep => {
@@ -203,6 +244,19 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     forget(sk, new);
 }
 
+/// Whether the filters are sure to drop a socket, before anything is noted of it.
+#[inline(always)]
+fn drops<K: Kernel>(sk: K, begun: Option<How>, new: i32) -> bool {
+    if !filter::places() {
+        return false;
+    }
+    let mut flow = EMPTY.socket.flow;
+    sock::read_flow(sk, &mut flow);
+    let unfinished = begun == Some(How::Inherited) && flow.dport == 0;
+    let last = new == TcpState::Close as i32;
+    !unfinished && filter::place(sk, &flow, sock::netns(sk), last) == Verdict::Drop
+}
+
 /// Where nothing tells when a socket is freed, its slot goes when it is closed.
 #[inline(always)]
 fn forget<K: Kernel>(sk: K, new: i32) {
@@ -213,7 +267,7 @@ fn forget<K: Kernel>(sk: K, new: i32) {
 
 /// Whether the transition itself is asked for.
 #[inline(always)]
-fn wanted(old: i32, new: i32) -> bool {
+pub fn wanted(old: i32, new: i32) -> bool {
     let states = config::STATES();
     config::emits(kinds::STATE)
         && (states == 0 || states & (1 << (old & 31) | 1 << (new & 31)) != 0)
@@ -225,16 +279,17 @@ fn hold(slot: &mut Slot, transition: Pending) {
     let count = slot.pendings as usize;
     if count < PENDINGS {
         slot.pending[count] = transition;
-        slot.pendings = count as u32 + 1;
+        slot.pendings = count as u16 + 1;
     } else {
         emit::missed(Hook::SockState, Miss::PendingFull);
     }
 }
 
 /// Judges a socket anew, since more is known of it, and sends or drops what waited.
+/// `last`: nothing more will become known.
 #[inline(always)]
-pub fn settle<K: Kernel>(sk: K, slot: &mut Slot, hook: Hook) -> Verdict {
-    let verdict = filter::judge(sk, slot, false);
+pub fn settle<K: Kernel>(sk: K, slot: &mut Slot, hook: Hook, last: bool) -> Verdict {
+    let verdict = filter::judge(sk, slot, last);
     match verdict {
         Verdict::Keep => flush(slot, hook),
         Verdict::Drop => slot.pendings = 0,
@@ -246,20 +301,20 @@ pub fn settle<K: Kernel>(sk: K, slot: &mut Slot, hook: Hook) -> Verdict {
 /// Sends what waited.
 #[inline(always)]
 fn flush(slot: &mut Slot, hook: Hook) {
-    let pendings = unsafe { emit::take(&raw mut slot.pendings) };
-    if pendings == 0 {
+    if slot.pendings == 0 {
         return;
     }
     for i in 0..PENDINGS {
-        if i < pendings as usize {
+        if i < slot.pendings as usize {
             let transition = slot.pending[i];
             send(slot, &transition, hook);
         }
     }
+    slot.pendings = 0;
 }
 
 #[inline(always)]
-fn send(slot: &Slot, transition: &Pending, hook: Hook) {
+pub fn send(slot: &Slot, transition: &Pending, hook: Hook) {
     emit::record::<State>(hook, Kind::State, transition.at, |record| {
         let record = record.as_mut_ptr();
         unsafe {

@@ -218,7 +218,7 @@ fn put_said(out: &mut Vec<u8>, said: Said<'_>, unicode: bool) {
         Said::Failed { error, syns } => {
             let what = error.map_or("given up", Errno::meaning);
             match syns {
-                0 => put(out, format_args!("{what} before a SYN")),
+                0 => out.extend_from_slice(what.as_bytes()),
                 1 => put(out, format_args!("{what} after 1 SYN")),
                 syns => put(out, format_args!("{what} after {syns} SYNs")),
             }

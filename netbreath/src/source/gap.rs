@@ -18,6 +18,18 @@ pub fn skipped(hook: Hook, count: u64) -> Gap {
     }
 }
 
+/// The gap for paths of control groups, which only this capability lets us find.
+pub fn no_cgroups(capability: &str) -> Gap {
+    Gap {
+        what: "in which control group a connection is".to_owned(),
+        why: format!("{capability} is missing"),
+        mend: format!("give netbreath {capability}"),
+        hook: None,
+        unseen: Vec::new(),
+        count: 0,
+    }
+}
+
 /// The gap for `count` misses of `hook`.
 pub fn missed(hook: Hook, miss: Miss, count: u64) -> Gap {
     Gap {

@@ -2,6 +2,7 @@
 //! consumes them cannot tell a live kernel from a recording.
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::event::Event;
 use crate::filter::Filter;
@@ -27,6 +28,10 @@ pub struct Ask {
     pub btf: Option<std::path::PathBuf>,
     /// Rungs that hooks must be attached by, as `HOOK=RUNG`; all others are tried.
     pub rungs: Vec<String>,
+    /// Have the kernel programs say what they do, on standard error.
+    pub debug_programs: bool,
+    /// Measure what the kernel programs cost: it makes them slower by itself.
+    pub costs: bool,
     /// Mutant for the tests: take whoever is on the CPU for the owner.
     pub owner_from_cpu: bool,
 }
@@ -50,4 +55,18 @@ pub trait Source {
 
     /// Events lost or missed so far, for the summary and for `--strict`.
     fn lost(&self) -> u64;
+
+    /// What each hook has cost so far, if that was asked for.
+    fn costs(&self) -> Vec<Cost> {
+        Vec::new()
+    }
+}
+
+/// What a program of a hook has cost those who ran into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cost {
+    pub hook: &'static str,
+    pub program: &'static str,
+    pub calls: u64,
+    pub time: Duration,
 }

@@ -87,7 +87,7 @@ impl Scenario {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let mut stage = Stage::new(kind, options)?;
+            let mut stage = Stage::with_options(kind, options)?;
             let netns = stage.netns.inode();
             (self.play)(&mut stage)?;
             let (verdict, recording) = stage.finish(self.minimum)?;
@@ -157,6 +157,7 @@ pub const ALL: &[Scenario] = &[
     scenario("refused::v6", 12, refused::v6).needs(Need::Ipv6),
     scenario("refused::with_a_chosen_port", 12, refused::with_a_chosen_port),
     scenario("refused::without_waiting", 12, refused::without_waiting),
+    scenario("refused::no_route", 10, refused::no_route).needs(Need::Ipv6),
     scenario("timeout::no_answer", 20, timeout::no_answer),
     scenario("timeout::peer_falls_silent", 40, timeout::peer_falls_silent),
     scenario("timeout::given_up", 20, timeout::given_up),

@@ -64,6 +64,25 @@ fn told(stage: &mut Stage, c: &Entry) -> Result<()> {
     stage.expect_detail(c, "reset", &[("received", json!(true)), ("state", json!("SYN_SENT"))])
 }
 
+/// No way leads there, so connect() fails before it sends anything; no transition tells of
+/// it.
+pub fn no_route(stage: &mut Stage) -> Result<()> {
+    stage.trace()?;
+    let client = stage.client()?;
+    for (family, to) in [(Family::V4, "10.9.9.9:80"), (Family::V6, "[2001:db8::1]:443")] {
+        let socket = client.open(family, Proto::Tcp)?;
+        let c = client.connect_on(&socket, to.parse()?)?;
+        if c.errno != Some(libc::ENETUNREACH) {
+            bail!("connect() said {:?}, not \"network unreachable\"", c.errno);
+        }
+        client.close(&c)?;
+        stage.expect_unbound(&c, "CLOSE")?;
+        let says = [("error", json!("ENETUNREACH")), ("syns", json!(0))];
+        stage.expect_detail(&c, "connect_failed", &says)?;
+    }
+    Ok(())
+}
+
 /// Every port of a new namespace is closed.
 fn closed_port(at: &str) -> Result<SocketAddr> {
     let mut to: SocketAddr = at.parse()?;

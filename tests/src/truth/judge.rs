@@ -104,7 +104,8 @@ pub fn judge(events: &[Event], acts: &[Act], started: i64, tracer: Tracer) -> Ro
             || unseen.has("listen") && phase.hows == ["listen"];
     }
     row.connections = acts.iter().filter(|act| act.what == What::Connect).count() as u64;
-    row.lost = events.iter().filter(|event| event.is("gap")).filter_map(|gap| gap.count).sum();
+    let gaps = || events.iter().filter(|event| event.is("gap") && event.count > Some(0));
+    row.lost = gaps().filter_map(|gap| gap.count).sum();
 
     let mut of_socket: HashMap<u64, Vec<usize>> = HashMap::new();
     for (i, event) in events.iter().enumerate() {
@@ -119,6 +120,12 @@ pub fn judge(events: &[Event], acts: &[Act], started: i64, tracer: Tracer) -> Ro
     for (socket, life) in &lives {
         let own = of_socket.get(socket).map_or(&[][..], Vec::as_slice);
         one(&mut row, *socket, life, events, own, &boots, tracer);
+    }
+    if !row.is_good() {
+        // Why they are missing, if the tracer knows it.
+        for gap in gaps() {
+            row.faults.push(format!("gap: {:?} {:?} {:?}", gap.count, gap.what, gap.why));
+        }
     }
     row
 }
@@ -244,7 +251,7 @@ fn owner(row: &mut Row, socket: u64, life: &Life, event: &Event, at: i64, tracer
             return;
         }
     }
-    if life.unused_by_holder(at) {
+    if life.is_kept(phase, at) {
         row.kept += 1;
     } else {
         row.owners.entry(how).or_default().right += 1;
@@ -287,10 +294,13 @@ impl Life<'_> {
             .map(|(_, phase)| phase)
     }
 
-    /// Another process has the socket at this time and never used it so far.
-    fn unused_by_holder(&self, at: i64) -> bool {
+    /// Another process had the socket before this time, and the owner of this phase is
+    /// still the one before it. A use that is under way begins a phase of its own.
+    fn is_kept(&self, phase: &Phase, at: i64) -> bool {
         let last = self.acts.iter().rfind(|act| act.after <= at);
-        last.is_some_and(|act| matches!(act.what, What::Hold | What::RingAccept))
+        last.is_some_and(|act| {
+            matches!(act.what, What::Hold | What::RingAccept) && phase.before < act.before
+        })
     }
 }
 

@@ -40,7 +40,7 @@ pub const CONNECTIONS: &str = "NETBREATH_TRUTH_CONNECTIONS";
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the last packets of a case may take.
-const SETTLE: Duration = Duration::from_secs(10);
+pub(crate) const SETTLE: Duration = Duration::from_secs(10);
 
 pub struct Case {
     pub name: &'static str,
@@ -99,6 +99,11 @@ pub const ALL: &[Case] = &[
     case("pid_namespace", ended::pid_namespace),
 ];
 
+/// The case with this name.
+pub(crate) fn named(name: &str) -> Result<&'static Case> {
+    ALL.iter().find(|case| case.name == name).context("no such case")
+}
+
 /// Not a case: what runs beside one.
 const CHURN: Case = case("churn", churn::play);
 
@@ -136,7 +141,7 @@ pub fn obstacle() -> Option<String> {
 }
 
 /// The generator of a case, in its namespace.
-struct Player {
+pub(crate) struct Player {
     name: &'static str,
     child: Child,
     said: BufReader<ChildStdout>,
@@ -144,7 +149,7 @@ struct Player {
 }
 
 impl Player {
-    fn start(case: &Case, count: usize, netns: &Netns) -> Result<Player> {
+    pub(crate) fn start(case: &Case, count: usize, netns: &Netns) -> Result<Player> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let log =
@@ -174,7 +179,7 @@ impl Player {
 
     /// Waits until it has all that must be there before the tracer, or the reason
     /// why it cannot.
-    fn ready(&mut self) -> Result<Option<String>> {
+    pub(crate) fn ready(&mut self) -> Result<Option<String>> {
         let line = self.hear()?;
         match line.strip_prefix(SKIP) {
             Some(reason) => Ok(Some(reason.to_owned())),
@@ -183,13 +188,13 @@ impl Player {
         }
     }
 
-    fn go(&mut self) -> Result<()> {
+    pub(crate) fn go(&mut self) -> Result<()> {
         let to = self.child.stdin.as_mut().context("a generator has no pipe")?;
         to.write_all(b"go\n").context("tell a generator to go")
     }
 
     /// Plays to the end; what its processes wrote, or the reason why they could not.
-    fn end(&mut self) -> Result<std::result::Result<Vec<log::Act>, String>> {
+    pub(crate) fn end(&mut self) -> Result<std::result::Result<Vec<log::Act>, String>> {
         let status = self.child.wait()?;
         ensure!(status.success(), "the generator of {} ended with {status}", self.name);
         let line = self.hear()?;
@@ -243,7 +248,7 @@ pub fn run(case: &Case, churns: bool) -> Result<Outcome> {
 /// The suite itself is tested: the task on the CPU is no owner, and the judge must
 /// notice.
 pub fn run_mutant() -> Result<Outcome> {
-    let case = ALL.iter().find(|case| case.name == "prefork").context("no such case")?;
+    let case = named("prefork")?;
     let outcome = run_with(case, false, &["--owner-from-cpu".to_owned()])?;
     if let Outcome::Judged(row) = &outcome {
         let wrong: u64 = row.owners.values().map(|tally| tally.wrong).sum();

@@ -2,6 +2,7 @@
 //! It reports; it judges nothing, and so fails only if it could not measure.
 
 mod churn;
+mod hooks;
 mod output;
 mod process_clock;
 mod report;
@@ -23,6 +24,8 @@ pub struct Args {
 enum Subject {
     /// Measure `netbreath trace` on connections over the loopback interface
     Trace(trace::Args),
+    /// Measure each kernel program on the same load
+    Hooks(hooks::Args),
     /// The load: connections in a network namespace of its own
     #[command(hide = true)]
     Churn(churn::Args),
@@ -31,6 +34,7 @@ enum Subject {
 pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
     match &args.subject {
         Subject::Trace(args) => trace::start(workspace, args),
+        Subject::Hooks(args) => hooks::start(workspace, args),
         Subject::Churn(args) => churn::start(args),
     }
 }

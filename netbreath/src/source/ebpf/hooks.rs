@@ -34,6 +34,8 @@ pub struct Rung {
     unseen: &'static [Unseen],
     /// What it costs those who are not traced; empty if nothing to speak of.
     pub cost: &'static str,
+    /// It reads structures of the kernel, so the kernel must describe its types.
+    pub needs_types: bool,
 }
 
 /// An attach point.
@@ -59,20 +61,21 @@ pub enum Attach {
 }
 
 impl Ladder {
-    /// Whether the hook looks for slots, which untyped pointers find in the map only.
-    /// That of accept() finds the slots that matter to it there in any case, and what is
-    /// about to be freed takes its storage with it.
+    /// Whether the hook looks for the slots of any sockets, which untyped pointers find in
+    /// the map only. That of accept() finds the slots that matter to it there in any case,
+    /// and what is about to be freed takes its storage with it.
     const fn finds_slots(&self) -> bool {
-        !matches!(
+        matches!(
             self.hook,
-            Hook::Fork
-                | Hook::Exec
-                | Hook::Rename
-                | Hook::Exit
-                | Hook::Accept
-                | Hook::Destroy
-                | Hook::Processes
-                | Hook::Seed
+            Hook::SockState
+                | Hook::Connect
+                | Hook::Send
+                | Hook::Receive
+                | Hook::Retransmit
+                | Hook::RetransmitSynAck
+                | Hook::ResetSent
+                | Hook::ResetReceived
+                | Hook::Drop
         )
     }
 
@@ -122,7 +125,7 @@ impl Attach {
 
 impl Rung {
     const fn new(program: &'static str, attach: Attach) -> Rung {
-        Rung { program, second: None, attach, unseen: &[], cost: "" }
+        Rung { program, second: None, attach, unseen: &[], cost: "", needs_types: true }
     }
 
     const fn hiding(self, unseen: &'static [Unseen]) -> Rung {
@@ -135,6 +138,10 @@ impl Rung {
 
     const fn backed_by(self, second: &'static str) -> Rung {
         Rung { second: Some(second), ..self }
+    }
+
+    const fn without_types(self) -> Rung {
+        Rung { needs_types: false, ..self }
     }
 
     /// Its programs, in the order in which they must be attached for the second to be
@@ -248,8 +255,7 @@ pub const LADDERS: &[Ladder] = &[
         events: ALWAYS,
         needed: false,
         rungs: &[
-            Rung::new("nb_destroy_btf", BtfTracepoint("tcp_destroy_sock"))
-                .backed_by("nb_destroy_btf2"),
+            Rung::new("nb_destroy_btf", BtfTracepoint("tcp_destroy_sock")),
             Rung::new("nb_destroy_raw", RawTracepoint("tcp_destroy_sock")),
             Rung::new("nb_destroy_tp", Tracepoint(&[("tcp", "tcp_destroy_sock")])),
             Rung::new("nb_destroy_kp", Kprobe("inet_csk_destroy_sock")),
@@ -288,6 +294,18 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_connect_kp", Kprobe("tcp_connect")),
             Rung::new("nb_connect_ops", SockOps),
         ],
+    },
+    Ladder {
+        hook: Hook::ConnectReturn,
+        purpose: "which calls of connect() fail before they send anything, such as for want of a \
+            route",
+        events: emit::CONNECT_FAILED,
+        needed: false,
+        rungs: &[Rung::new(
+            "nb_connret_sys",
+            Tracepoint(&[("syscalls", "sys_enter_connect"), ("syscalls", "sys_exit_connect")]),
+        )
+        .costing("every system call on this machine takes some 20 ns longer")],
     },
     Ladder {
         hook: Hook::Send,
@@ -386,6 +404,15 @@ pub const LADDERS: &[Ladder] = &[
                 .hiding(&[Unseen::Cookie]),
             Rung::new("nb_state_kp", Kprobe("tcp_set_state"))
                 .hiding(&[Unseen::Listen, Unseen::Cookie]),
+            Rung::new("nb_state_bare", Tracepoint(&[("sock", "inet_sock_set_state")]))
+                .hiding(&[
+                    Unseen::Cookie,
+                    Unseen::HandedOn,
+                    Unseen::SynSentPort,
+                    Unseen::Surroundings,
+                    Unseen::End,
+                ])
+                .without_types(),
         ],
     },
 ];

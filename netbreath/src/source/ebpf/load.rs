@@ -10,6 +10,7 @@ use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, MapError};
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Ebpf as Object, EbpfError, EbpfLoader, Endianness};
+use aya_log::Level;
 use netbreath_common::config::{ADDR_KEY_END_BITS, AddrKey, End, PORT_WORDS, emit, filter};
 use netbreath_common::hook::Hook;
 use netbreath_common::offset::ABSENT;
@@ -17,6 +18,7 @@ use netbreath_common::offset::ABSENT;
 use super::btf::{self, Btf};
 use super::forced::{self, Forced};
 use super::hooks::{self, Attach, LADDERS, Ladder, PROCESSES, Rung, SEED};
+use super::privilege::{self, Capability};
 use super::unseen;
 use crate::event::{Family, Gap};
 use crate::filter::{EventKind, Filter, Network};
@@ -68,13 +70,12 @@ pub struct Reached {
 pub enum Error {
     #[error(
         "tracing needs the privilege to load kernel programs, and {missing} is missing: run \
-         it with sudo, or as a service with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
+         it with sudo, or as a service with these; `netbreath doctor` tells of all"
     )]
-    Privilege { missing: &'static str },
+    Privilege { missing: String },
     #[error(
-        "there is no type information of this kernel ({source}): use a kernel built with \
-         CONFIG_DEBUG_INFO_BTF=y, as those of all large distributions are since 2021, or give \
-         its BTF with --btf FILE"
+        "there is no type information of this kernel ({source}): leave --btf FILE out to trace \
+         states, ports and addresses without it, or give the BTF of the very kernel that runs"
     )]
     Btf { source: btf::Error },
     #[error(transparent)]
@@ -101,6 +102,10 @@ pub enum Verdict {
     /// The kernel's verifier refused the program itself.
     Rejected(String),
 }
+
+/// Why a rung is not tried that reads the kernel's structures.
+const NO_TYPES: &str = "it needs this kernel's type information, which is not in \
+    /sys/kernel/btf/vmlinux: --btf FILE can give it";
 
 /// What the programs are told of each other. They are loaded in the hope of the best;
 /// where the kernel disappoints it, they are loaded again with what is true.
@@ -187,7 +192,9 @@ pub fn try_all(ask: &Ask) -> Result<Vec<Tried>, Error> {
     let mut object = open(ask, &kernel, company)?;
     let mut all = Vec::new();
     for ladder in hooks::all() {
-        for rung in ladder.rungs {
+        // One that needs no types is for kernels that have none: there is none else then.
+        let has_types = kernel.points.is_some();
+        for rung in ladder.rungs.iter().filter(|rung| rung.needs_types == has_types) {
             let refused = attach_rung(&mut object, rung, &kernel)?.err();
             unload_rung(&mut object, rung);
             all.push(Tried { ladder, rung, refused });
@@ -205,16 +212,19 @@ struct Kernel {
     parameters: Vec<(&'static str, Option<usize>)>,
     reasons: Reasons,
     /// The ids of attach points, for aya.
-    points: aya::Btf,
+    points: Option<aya::Btf>,
 }
 
 impl Kernel {
     fn ask(file: Option<&Path>) -> Result<Kernel, Error> {
-        if let Some(missing) = missing_privilege() {
+        if let Some(missing) = privilege::missing() {
             return Err(Error::Privilege { missing });
         }
-        let file = file.unwrap_or(Path::new(Btf::KERNEL));
-        let btf = Btf::read(file).map_err(|source| Error::Btf { source })?;
+        let btf = match (Btf::read(file.unwrap_or(Path::new(Btf::KERNEL))), file) {
+            (Ok(btf), _) => btf,
+            (Err(source), Some(_)) => return Err(Error::Btf { source }),
+            (Err(_), None) => return Ok(Kernel::without_types()),
+        };
         let parameters = all_rungs()
             .filter_map(|rung| match rung.attach {
                 Attach::Fexit(name, _) => Some((name, btf.parameters(name))),
@@ -225,7 +235,27 @@ impl Kernel {
         let names: Vec<String> = all_rungs().filter_map(|rung| rung.attach.type_name()).collect();
         let points = aya::Btf::parse(&btf.outline(&names), Endianness::default())
             .map_err(|source| Error::AyaBtf { source })?;
-        Ok(Kernel { offsets: offsets(&btf), parameters, reasons: Reasons::of(&btf), points })
+        Ok(Kernel {
+            offsets: offsets(Some(&btf)),
+            parameters,
+            reasons: Reasons::of(&btf),
+            points: Some(points),
+        })
+    }
+
+    /// A kernel that does not describe its types. A rung that leans on them is not tried.
+    fn without_types() -> Kernel {
+        Kernel {
+            offsets: offsets(None),
+            parameters: Vec::new(),
+            reasons: Reasons::default(),
+            points: None,
+        }
+    }
+
+    /// The ids of attach points.
+    fn points(&self) -> Result<&aya::Btf, Refusal> {
+        self.points.as_ref().ok_or_else(|| NO_TYPES.to_owned().into())
     }
 
     fn parameters(&self, function: &str) -> Option<usize> {
@@ -252,18 +282,20 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
     let cgroup = filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.id);
 
     let mut loader = EbpfLoader::new();
-    loader.btf(Some(&kernel.points)).allow_unsupported_maps();
+    loader.btf(kernel.points.as_ref()).allow_unsupported_maps();
     for (name, value) in &globals {
         loader.override_global(name, value, true);
     }
     loader.override_global("CGROUP", &cgroup, true);
+    let level = if ask.debug_programs { Level::Debug as u8 } else { 0 };
+    loader.override_global(aya_log::LEVEL, &level, true);
     loader.map_max_entries("RING", *ring_size);
     loader.map_max_entries("SLOTS_BY_ADDR", *max_sockets);
     loader.load(OBJECT).map_err(|source| Error::Load { source: Box::new(source) })
 }
 
-/// Offsets of all members that the programs read.
-fn offsets(btf: &Btf) -> Vec<(&'static str, u32)> {
+/// Offsets of all members that the programs read, as far as the types tell.
+fn offsets(btf: Option<&Btf>) -> Vec<(&'static str, u32)> {
     macro_rules! rows {
         ($($name:ident $structure:literal $member:literal,)*) => {
             [$((stringify!($name), $structure, $member),)*]
@@ -273,11 +305,11 @@ fn offsets(btf: &Btf) -> Vec<(&'static str, u32)> {
     let mut names: Vec<&str> = rows.iter().map(|(_, structure, _)| *structure).collect();
     names.sort_unstable();
     names.dedup();
-    let places = btf.structures(&names);
-    let place = |structure| names.binary_search(&structure).ok().and_then(|i| places[i]);
+    let places = btf.map_or_else(Vec::new, |btf| btf.structures(&names));
+    let place = |structure| names.binary_search(&structure).ok().and_then(|i| *places.get(i)?);
     rows.into_iter()
         .map(|(global, structure, member)| {
-            let offset = place(structure).and_then(|at| btf.offset(at, member));
+            let offset = place(structure).and_then(|at| btf?.offset(at, member));
             (global, offset.unwrap_or(ABSENT))
         })
         .collect()
@@ -503,7 +535,7 @@ impl From<String> for Refusal {
 fn load_program(program: &mut Program, point: &Attach, kernel: &Kernel) -> Result<(), Refusal> {
     match (program, point) {
         (Program::BtfTracePoint(program), Attach::BtfTracepoint(name)) => {
-            program.load(name, &kernel.points)?;
+            program.load(name, kernel.points()?)?;
         }
         (Program::BtfTracePoint(program), Attach::BtfArguments(name, least)) => {
             match kernel.parameters(name) {
@@ -511,23 +543,27 @@ fn load_program(program: &mut Program, point: &Attach, kernel: &Kernel) -> Resul
                     return Err(format!("{name} has {n} arguments here").into());
                 }
                 // None: this kernel has no such tracepoint, and says so itself.
-                _ => program.load(name, &kernel.points)?,
+                _ => program.load(name, kernel.points()?)?,
             }
         }
         (Program::RawTracePoint(program), Attach::RawTracepoint(_)) => program.load()?,
         (Program::TracePoint(program), Attach::Tracepoint(_)) => program.load()?,
-        (Program::FEntry(program), Attach::Fentry(name)) => program.load(name, &kernel.points)?,
+        (Program::FEntry(program), Attach::Fentry(name)) => {
+            program.load(name, kernel.points()?)?;
+        }
         (Program::FExit(program), Attach::Fexit(name, parameters)) => match kernel.parameters(name)
         {
             None => return Err(format!("this kernel has no function {name}").into()),
             Some(n) if n != *parameters => {
                 return Err(format!("{name} has {n} parameters here").into());
             }
-            Some(_) => program.load(name, &kernel.points)?,
+            Some(_) => program.load(name, kernel.points()?)?,
         },
         (Program::KProbe(program), Attach::Kprobe(_)) => program.load()?,
         (Program::SockOps(program), Attach::SockOps) => program.load()?,
-        (Program::Iter(program), Attach::Iterator(name)) => program.load(name, &kernel.points)?,
+        (Program::Iter(program), Attach::Iterator(name)) => {
+            program.load(name, kernel.points()?)?;
+        }
         _ => {
             return Err("the program is of another type than its rung".to_owned().into());
         }
@@ -610,9 +646,15 @@ fn keep(log: &str) -> Option<PathBuf> {
 /// Mounts tracefs where nobody has: the ids of tracepoints stand in it.
 fn mount_tracefs() -> Result<(), String> {
     const PLACE: &std::ffi::CStr = c"/sys/kernel/tracing";
-    let path = "/sys/kernel/tracing/events";
-    if Path::new(path).exists() || Path::new("/sys/kernel/debug/tracing/events").exists() {
-        return Ok(());
+    match tracefs() {
+        Tracefs::Open => return Ok(()),
+        Tracefs::Closed => {
+            return Err(format!(
+                "this user may not enter tracefs: that takes {}",
+                privilege::DAC_READ_SEARCH.name
+            ));
+        }
+        Tracefs::None => {}
     }
     // SAFETY: all pointers are NUL-terminated strings.
     let done = unsafe {
@@ -629,9 +671,42 @@ fn mount_tracefs() -> Result<(), String> {
     }
     let error = std::io::Error::last_os_error();
     Err(format!(
-        "tracefs is not mounted and cannot be ({error}); as root: mount -t tracefs nodev \
-         /sys/kernel/tracing"
+        "tracefs is not mounted and cannot be ({error}): that takes {}; as root: mount -t tracefs \
+         nodev /sys/kernel/tracing",
+        privilege::SYS_ADMIN.name
     ))
+}
+
+/// The file system of tracepoints, as this process sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracefs {
+    Open,
+    /// Mounted, but only root may enter.
+    Closed,
+    None,
+}
+
+/// Whether tracefs can be read.
+pub fn tracefs() -> Tracefs {
+    let mut answer = Tracefs::None;
+    for place in ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"] {
+        match std::fs::read_dir(place) {
+            Ok(_) => return Tracefs::Open,
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                // The folder is the file system's own where that is mounted; debugfs hides it.
+                if is_mounted("tracefs") {
+                    answer = Tracefs::Closed;
+                }
+            }
+            Err(_) => {}
+        }
+    }
+    answer
+}
+
+fn is_mounted(kind: &str) -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    mounts.lines().any(|line| line.split(' ').nth(2) == Some(kind))
 }
 
 /// Where the unified cgroup hierarchy is mounted.
@@ -644,28 +719,20 @@ pub fn cgroup_root() -> Option<PathBuf> {
     })
 }
 
-/// The first capability that tracing needs and this process lacks.
-pub fn missing_privilege() -> Option<&'static str> {
-    const CAP_SYS_ADMIN: u64 = 1 << 21;
-    const CAP_PERFMON: u64 = 1 << 38;
-    const CAP_BPF: u64 = 1 << 39;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let held = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        // Where it cannot be read, the kernel's own answer will tell.
-        .unwrap_or(u64::MAX);
-    if held & CAP_SYS_ADMIN != 0 {
-        return None;
-    }
-    [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")]
-        .into_iter()
-        .find(|(bit, _)| held & bit == 0)
-        .map(|(_, name)| name)
-}
-
 impl Reached {
+    /// The capability that this process lacks and that might have got the hook further.
+    pub fn missing(&self) -> Option<&'static Capability> {
+        let mut needs = self.refused.iter().filter_map(|(rung, _)| match rung.attach {
+            Attach::SockOps => Some(&privilege::NET_ADMIN),
+            Attach::Tracepoint(_) => Some(match tracefs() {
+                Tracefs::Closed => &privilege::DAC_READ_SEARCH,
+                Tracefs::None | Tracefs::Open => &privilege::SYS_ADMIN,
+            }),
+            _ => None,
+        });
+        needs.rfind(|needed| !needed.is_held())
+    }
+
     /// The gap that this leaves in what can be seen, if any.
     pub fn gap(&self) -> Option<Gap> {
         let unseen = self.unseen();
@@ -678,7 +745,10 @@ impl Reached {
             what,
             why: self.why(),
             unseen: unseen::names(&unseen),
-            mend: "`netbreath doctor` tells why".to_owned(),
+            mend: match self.missing() {
+                Some(missing) => format!("give netbreath {}", missing.name),
+                None => "`netbreath doctor` tells why".to_owned(),
+            },
             hook: Some(self.ladder.hook.name().to_owned()),
             count: 0,
         })

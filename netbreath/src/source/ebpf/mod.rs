@@ -2,31 +2,35 @@
 
 use std::collections::HashMap as Table;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::Program;
+use aya::sys::{Stats, SyscallError, enable_stats};
+use aya_obj::generated::{bpf_cmd, bpf_prog_info};
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::{self, Miss};
 use netbreath_common::record::{self, Program as ProgramRecord, Seed};
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
-use super::{Ask, Source, gap};
+use super::{Ask, Cost, Source, gap};
 use crate::event::{Body, Event, Gap, Via};
 
 mod armed;
 mod btf;
+mod debug;
 mod decode;
 mod forced;
 mod hooks;
 mod load;
+pub mod privilege;
 mod process;
 mod unseen;
 
 use armed::Armed;
-pub use load::{Reached, Tried, Verdict, cgroup_root, missing_privilege};
+pub use load::{Reached, Tracefs, Tried, Verdict, cgroup_root, tracefs};
 pub use unseen::sentence;
 
 /// How often the ring is drained while there is work. A lone event does not wait so
@@ -55,6 +59,9 @@ pub struct Ebpf {
     misses: PerCpuArray<MapData, u64>,
     stood_in: PerCpuArray<MapData, u64>,
     decoder: decode::Decoder,
+    debug: Option<debug::Lines>,
+    /// As long as it is open, the kernel measures its programs.
+    measures: Option<OwnedFd>,
     /// Decoded and in order, but younger than the watermark.
     held: Vec<Event>,
     /// To be delivered before anything else.
@@ -66,8 +73,17 @@ pub struct Ebpf {
     boot: i64,
     counted: Table<(Hook, Miss), u64>,
     /// How often the kernel has skipped each hook of `reached`.
-    skipped: Vec<u64>,
+    skipped: Vec<Skipped>,
     lost: u64,
+}
+
+/// Calls of a hook's program that the kernel has skipped.
+#[derive(Clone, Copy, Default)]
+struct Skipped {
+    /// Of the first program of a pair, or the only one.
+    calls: u64,
+    /// Those that no other program has taken either, which a gap has told.
+    told: u64,
 }
 
 /// Why the kernel programs give no events.
@@ -85,6 +101,10 @@ pub enum Error {
     Pass { hook: &'static str, source: std::io::Error },
     #[error("cannot follow the process {pid}: {source}")]
     Follow { pid: u32, source: Box<MapError> },
+    #[error("cannot have the kernel measure its programs: {source}")]
+    Measure { source: SyscallError },
+    #[error("cannot read the kernel programs' debug lines: {source}")]
+    Debug { source: aya_log::Error },
     #[error("the kernel programs and this reader disagree: {source}")]
     Decode { source: decode::Error },
 }
@@ -108,6 +128,16 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
     let misses = PerCpuArray::try_from(take(&mut object, "MISSES")?).map_err(failed("MISSES"))?;
     let stood_in =
         PerCpuArray::try_from(take(&mut object, "STOOD_IN")?).map_err(failed("STOOD_IN"))?;
+    let debug = if ask.debug_programs {
+        Some(debug::Lines::of(&mut object).map_err(|source| Error::Debug { source })?)
+    } else {
+        None
+    };
+    let measures = if ask.costs {
+        Some(enable_stats(Stats::RunTime).map_err(|source| Error::Measure { source })?)
+    } else {
+        None
+    };
     let (now, skipped) = (Instant::now(), reached.len());
     let mut source = Ebpf {
         object,
@@ -122,13 +152,15 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
             &ask.filter,
             ask.owner_from_cpu,
         ),
+        debug,
+        measures,
         held: Vec::new(),
         first: Vec::new(),
         drain_at: Some(now),
         check_at: now + CHECK_EVERY,
         boot: boot(),
         counted: Table::new(),
-        skipped: vec![0; skipped],
+        skipped: vec![Skipped::default(); skipped],
         lost: 0,
     };
     source.begin()?;
@@ -216,6 +248,25 @@ impl Source for Ebpf {
     fn lost(&self) -> u64 {
         self.lost
     }
+
+    fn costs(&self) -> Vec<Cost> {
+        if self.measures.is_none() {
+            return Vec::new();
+        }
+        let rungs = self.reached.iter().filter_map(|reached| Some((reached, reached.rung?)));
+        rungs
+            .flat_map(|(reached, rung)| rung.programs().map(move |name| (reached, name)))
+            .filter_map(|(reached, program)| {
+                let info = info(self.object.program(program)?)?;
+                Some(Cost {
+                    hook: reached.ladder.hook.name(),
+                    program,
+                    calls: info.run_cnt,
+                    time: Duration::from_nanos(info.run_time_ns),
+                })
+            })
+            .collect()
+    }
 }
 
 impl Ebpf {
@@ -224,6 +275,10 @@ impl Ebpf {
         let at = boot_time();
         self.first.push(Event { at, via: Via::Timer, body: Body::Clock { boot: self.boot } });
         for gap in self.reached.iter().filter_map(Reached::gap) {
+            self.first.push(Event { at, via: Via::Kernel, body: Body::Gap(gap) });
+        }
+        if !privilege::DAC_READ_SEARCH.is_held() {
+            let gap = gap::no_cgroups(privilege::DAC_READ_SEARCH.name);
             self.first.push(Event { at, via: Via::Kernel, body: Body::Gap(gap) });
         }
         // Processes first: they own the sockets.
@@ -261,6 +316,9 @@ impl Ebpf {
 
     /// Decodes what is in the ring into `held`. Whether there was anything.
     fn drain(&mut self) -> Result<bool, Error> {
+        if let Some(lines) = &mut self.debug {
+            lines.write();
+        }
         let Ebpf { ring, decoder, held, .. } = self;
         let (mut any, mut missed) = (false, None);
         let mut sorted = true;
@@ -368,12 +426,22 @@ impl Ebpf {
     /// Appends a gap for each hook that the kernel has skipped since the last call.
     fn count_skipped(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
         for (reached, skipped) in self.reached.iter().zip(&mut self.skipped) {
+            if reached.ladder.hook == Hook::Destroy {
+                // It tells nothing: what stays behind in the map is known to be stale by
+                // its cookie.
+                continue;
+            }
             let Some(rung) = reached.rung else { continue };
-            let mut total = self
+            let calls = self
                 .object
                 .program(rung.program)
-                .and_then(|program| recursion_misses(program.fd().ok()?.as_fd().as_raw_fd()))
-                .unwrap_or(0);
+                .and_then(info)
+                .map_or(0, |info| info.recursion_misses);
+            if calls == skipped.calls {
+                continue;
+            }
+            skipped.calls = calls;
+            let mut total = calls;
             if rung.second.is_some() {
                 // Read after the misses: the second program comes behind the first.
                 let per_cpu = self
@@ -382,11 +450,12 @@ impl Ebpf {
                     .map_err(failed("STOOD_IN"))?;
                 total = total.saturating_sub(per_cpu.iter().sum());
             }
-            let count = total.saturating_sub(*skipped);
-            *skipped = total.max(*skipped);
+            let hook = reached.ladder.hook;
+            let count = total.saturating_sub(skipped.told);
             if count > 0 {
+                skipped.told = total;
                 self.lost += count;
-                events.push(here(gap::skipped(reached.ladder.hook, count)));
+                events.push(here(gap::skipped(hook, count)));
             }
         }
         Ok(())
@@ -414,9 +483,9 @@ fn clock(id: libc::clockid_t) -> i64 {
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
-/// How often the kernel skipped a program, from `struct bpf_prog_info`.
-fn recursion_misses(fd: std::os::fd::RawFd) -> Option<u64> {
-    use aya_obj::generated::{bpf_cmd, bpf_prog_info};
+/// What the kernel tells of a program.
+fn info(program: &Program) -> Option<bpf_prog_info> {
+    let fd = program.fd().ok()?.as_fd().as_raw_fd();
     #[repr(C)]
     struct Attributes {
         fd: u32,
@@ -439,5 +508,5 @@ fn recursion_misses(fd: std::os::fd::RawFd) -> Option<u64> {
             size_of::<Attributes>(),
         )
     };
-    (done == 0).then_some(info.recursion_misses)
+    (done == 0).then_some(info)
 }

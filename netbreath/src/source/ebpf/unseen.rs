@@ -6,6 +6,10 @@
 pub enum Unseen {
     InheritedOwner,
     Cookie,
+    HandedOn,
+    SynSentPort,
+    Surroundings,
+    End,
     Descriptor,
     AcceptUnderWay,
     Listen,
@@ -21,6 +25,10 @@ impl Unseen {
         match self {
             Unseen::InheritedOwner => "inherited_owner",
             Unseen::Cookie => "cookie",
+            Unseen::HandedOn => "handed_on",
+            Unseen::SynSentPort => "syn_sent_port",
+            Unseen::Surroundings => "surroundings",
+            Unseen::End => "end",
             Unseen::Descriptor => "descriptor",
             Unseen::AcceptUnderWay => "accept_under_way",
             Unseen::Listen => "listen",
@@ -33,6 +41,10 @@ impl Unseen {
 
     const fn meaning(self) -> &'static str {
         match self {
+            Unseen::HandedOn => "who owns a connection that was passed on",
+            Unseen::SynSentPort => "the local port of SYN_SENT",
+            Unseen::Surroundings => "programs, network namespaces and control groups",
+            Unseen::End => "how connections ended",
             Unseen::Cookie => {
                 "the number that other tools know a socket by, if none has asked for it yet"
             }
