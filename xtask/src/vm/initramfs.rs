@@ -46,7 +46,7 @@ pub fn write(file: &Path, programs: &[Program], tasks: &[Task], modules: &Path) 
 
     let mut libraries = BTreeSet::new();
     for program in programs {
-        archive.program(&program.place, &content(&program.built)?);
+        archive.program(&program.place, &stripped(&program.built, file)?);
         libraries.extend(libraries_of(&program.built)?);
     }
     for library in libraries {
@@ -70,6 +70,19 @@ pub fn write(file: &Path, programs: &[Program], tasks: &[Task], modules: &Path) 
         archive.file(SERVICES, &services);
     }
     fs::write(file, archive.finish()).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Without the descriptions for debuggers, which are most of it: emulated, unpacking them
+/// takes longer than the boot.
+fn stripped(program: &Path, archive: &Path) -> Result<Vec<u8>> {
+    let out = archive.with_extension("stripped");
+    let mut strip = Command::new("strip");
+    strip.arg("--strip-debug").arg("-o").arg(&out).arg(program);
+    let done = strip.status().is_ok_and(|status| status.success());
+    // Why no error: whole, it does as well.
+    let content = content(if done { &out } else { program });
+    let _ = fs::remove_file(&out);
+    content
 }
 
 fn content(file: &Path) -> Result<Vec<u8>> {

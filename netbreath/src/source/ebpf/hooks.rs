@@ -211,7 +211,7 @@ pub const LADDERS: &[Ladder] = &[
         // Where a command is followed, it is: see `load`.
         needed: false,
         rungs: &[
-            Rung::new("nb_fork_btf", BtfTracepoint("sched_process_fork")),
+            Rung::new("nb_fork_btf", BtfTracepoint("sched_process_fork")).backed_by("nb_fork_btf2"),
             Rung::new("nb_fork_raw", RawTracepoint("sched_process_fork")),
         ],
     },
@@ -222,7 +222,7 @@ pub const LADDERS: &[Ladder] = &[
         events: ALWAYS,
         needed: false,
         rungs: &[
-            Rung::new("nb_exec_btf", BtfTracepoint("sched_process_exec")),
+            Rung::new("nb_exec_btf", BtfTracepoint("sched_process_exec")).backed_by("nb_exec_btf2"),
             Rung::new("nb_exec_raw", RawTracepoint("sched_process_exec")),
         ],
     },
@@ -233,7 +233,7 @@ pub const LADDERS: &[Ladder] = &[
         events: ALWAYS,
         needed: false,
         rungs: &[
-            Rung::new("nb_rename_btf", BtfTracepoint("task_rename")),
+            Rung::new("nb_rename_btf", BtfTracepoint("task_rename")).backed_by("nb_rename_btf2"),
             Rung::new("nb_rename_raw", RawTracepoint("task_rename")),
         ],
     },
@@ -244,7 +244,7 @@ pub const LADDERS: &[Ladder] = &[
         events: ALWAYS,
         needed: false,
         rungs: &[
-            Rung::new("nb_exit_btf", BtfTracepoint("sched_process_exit")),
+            Rung::new("nb_exit_btf", BtfTracepoint("sched_process_exit")).backed_by("nb_exit_btf2"),
             Rung::new("nb_exit_raw", RawTracepoint("sched_process_exit")),
         ],
     },
