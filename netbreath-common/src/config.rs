@@ -74,4 +74,18 @@ pub mod emit {
     pub const RETRANSMIT: u32 = 1 << 7;
     pub const RESET: u32 = 1 << 8;
     pub const DROP: u32 = 1 << 9;
+    pub const HALF_OPEN: u32 = 1 << 10;
+}
+
+/// Places in the map `START`: what a pass over all there is finds at the start.
+pub mod start {
+    /// The kernel's clock of timers.
+    pub const JIFFIES: u32 = 0;
+    /// `CLOCK_MONOTONIC` in nanoseconds at that moment.
+    pub const MONOTONIC: u32 = 1;
+    /// Ticks a second, which the reader finds out; 0 until then.
+    pub const HZ: u32 = 2;
+    pub const COUNT: u32 = 3;
+    /// Network namespaces with old requests that are remembered.
+    pub const NAMESPACES: u32 = 1024;
 }

@@ -22,10 +22,13 @@ pub enum Hook {
     ResetReceived = 15,
     Drop = 16,
     ConnectReturn = 17,
+    HalfOpen = 18,
+    Mini = 19,
+    MiniReset = 20,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 18] = [
+    pub const ALL: [Hook; 21] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
@@ -44,6 +47,9 @@ impl Hook {
         Hook::ResetReceived,
         Hook::Drop,
         Hook::ConnectReturn,
+        Hook::HalfOpen,
+        Hook::Mini,
+        Hook::MiniReset,
     ];
 
     /// The hook's name, as `doctor` and gaps print it.
@@ -67,6 +73,9 @@ impl Hook {
             Hook::ResetReceived => "reset_received",
             Hook::Drop => "drop",
             Hook::ConnectReturn => "connect_return",
+            Hook::HalfOpen => "half_open",
+            Hook::Mini => "mini",
+            Hook::MiniReset => "mini_reset",
         }
     }
 }

@@ -22,6 +22,10 @@ pub enum Kind {
     Retransmit = 22,
     Reset = 23,
     Drop = 24,
+    /// A SYN came to a listener and is answered.
+    HalfOpen = 30,
+    /// A packet came to a mini-socket, or the mini-socket has ended.
+    Mini = 31,
 }
 
 impl Kind {
@@ -42,6 +46,8 @@ impl Kind {
             22 => Some(Kind::Retransmit),
             23 => Some(Kind::Reset),
             24 => Some(Kind::Drop),
+            30 => Some(Kind::HalfOpen),
+            31 => Some(Kind::Mini),
             _ => None,
         }
     }
@@ -173,7 +179,40 @@ pub struct State {
     /// [`crate::tcp::TcpState`] as numbers.
     pub old: u8,
     pub new: u8,
-    pub zero: [u8; 2],
+    /// The state of the mini-socket that the kernel has put in this one's place, as far
+    /// as can be told from the socket (see [`MINI_IN_DOUBT`]); 0 if there is none.
+    pub mini: u8,
+    /// How long a mini-socket in FIN_WAIT2 waits for the peer's FIN, in seconds rounded
+    /// up; 0 if not known.
+    pub timeout: u8,
+}
+
+/// Bit of [`State::mini`]: the kernel's limit of mini-sockets was reached at that moment,
+/// so that there may be none after all.
+pub const MINI_IN_DOUBT: u8 = 0x80;
+
+/// A SYN came to a listener: the kernel has made a request socket, and answers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HalfOpen {
+    pub header: Header,
+    pub socket: Socket,
+    /// How often the kernel sends its answer again before it gives the request up.
+    pub retries: u32,
+    pub zero: u32,
+}
+
+/// What stands in the place of a socket in TIME_WAIT, or of one in FIN_WAIT2 that no
+/// process holds any more, has got a packet or has ended.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mini {
+    pub header: Header,
+    /// The cookie of the socket that it stands for.
+    pub id: u64,
+    /// [`crate::tcp::TcpState`] as a number: FIN_WAIT2, TIME_WAIT, or CLOSE if it ended.
+    pub state: u32,
+    pub zero: u32,
 }
 
 /// A process took a connection from a listener's queue.
@@ -469,6 +508,8 @@ records! {
     Retransmit: 192, &[Kind::Retransmit];
     Reset: 184, &[Kind::Reset];
     Drop: 184, &[Kind::Drop];
+    HalfOpen: 184, &[Kind::HalfOpen];
+    Mini: 48, &[Kind::Mini];
 }
 
 const _: () = assert!(size_of::<Header>() == 32);

@@ -40,6 +40,9 @@ macro_rules! offsets {
             /// 1 if a hook tells when a socket is freed.
             #[unsafe(no_mangle)]
             pub static HAS_DESTROY: u32 = 0;
+            /// 1 if a hook tells of half-open connections.
+            #[unsafe(no_mangle)]
+            pub static HAS_HALF_OPEN: u32 = 0;
         }
         $(accessor! { $name: u32 })*
     };
@@ -67,6 +70,7 @@ accessor! { HAS_STORAGE: u32 }
 accessor! { HAS_CONNECT: u32 }
 accessor! { HAS_ACCEPT: u32 }
 accessor! { HAS_DESTROY: u32 }
+accessor! { HAS_HALF_OPEN: u32 }
 
 /// Whether a filter is set; see `netbreath_common::config::filter`.
 #[inline(always)]

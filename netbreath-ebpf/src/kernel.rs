@@ -133,3 +133,34 @@ impl Kernel for Untyped {
         }
     }
 }
+
+/// The socket of a callback: the verifier knows that it is a socket, so its storage
+/// can be had, but not the kernel's layout of it.
+#[derive(Clone, Copy)]
+pub struct Callback(*const c_void);
+
+impl Kernel for Callback {
+    const STORES: bool = true;
+    const READS: bool = false;
+
+    #[inline(always)]
+    fn new(ptr: *const c_void) -> Self {
+        Callback(ptr)
+    }
+
+    #[inline(always)]
+    fn ptr(self) -> *const c_void {
+        self.0
+    }
+
+    /// The verifier allows none of the arithmetic that this would take.
+    #[inline(always)]
+    fn load<T: Copy>(self, _offset: u32) -> Option<T> {
+        None
+    }
+
+    #[inline(always)]
+    fn read<T: Copy>(self, _offset: u32) -> T {
+        unsafe { MaybeUninit::zeroed().assume_init() }
+    }
+}

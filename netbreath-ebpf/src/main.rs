@@ -17,6 +17,7 @@ mod packet;
 mod program;
 mod slot;
 mod sock;
+mod start;
 mod subject;
 mod task;
 

@@ -97,7 +97,9 @@ pub struct Pending {
     pub on_cpu: u32,
     pub old: u8,
     pub new: u8,
-    pub zero: [u8; 2],
+    /// As in `record::State`.
+    pub mini: u8,
+    pub timeout: u8,
 }
 
 /// A socket storage map whose values are copied from a listener to its children.
@@ -149,7 +151,8 @@ pub static EMPTY: Slot = Slot {
     flags: 0,
     pendings: 0,
     state: 0,
-    pending: [Pending { at: 0, in_state: 0, on_cpu: 0, old: 0, new: 0, zero: [0; 2] }; PENDINGS],
+    pending: [Pending { at: 0, in_state: 0, on_cpu: 0, old: 0, new: 0, mini: 0, timeout: 0 };
+        PENDINGS],
     ended: Ended { pid: 0, cause: 0, zero: [0; 3], start: 0, comm: [0; 16] },
     states: [0; STATES],
 };

@@ -160,7 +160,7 @@ fn write(addr: &mut [u8; 16], part: usize, word: u32) {
 
 /// Id of the socket's cgroup in the unified hierarchy; 0 if unknown.
 #[inline(always)]
-fn cgroup<K: Kernel>(sk: K) -> u64 {
+pub fn cgroup<K: Kernel>(sk: K) -> u64 {
     sk.follow(config::SOCK_CGROUP())
         .and_then(|cgroup| cgroup.follow(config::CGROUP_KN()))
         .and_then(|node| node.load(config::KERNFS_ID()))

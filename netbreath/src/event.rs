@@ -33,6 +33,8 @@ pub struct Event {
 pub enum Body {
     /// The socket existed when the source started.
     Seed(Seed),
+    /// A SYN came to a listener; the socket is the one that the connection will be.
+    HalfOpen(HalfOpen),
     /// The socket went from one TCP state to another.
     State(State),
     /// A process took the connection from a listener's queue.
@@ -67,6 +69,7 @@ impl Body {
     pub const fn name(&self) -> &'static str {
         match self {
             Body::Seed(_) => "seed",
+            Body::HalfOpen(_) => "half_open",
             Body::State(_) => "state",
             Body::Accept(_) => "accept",
             Body::Owner(_) => "owner",
@@ -87,6 +90,7 @@ impl Body {
     pub const fn socket(&self) -> Option<&Socket> {
         match self {
             Body::Seed(Seed { socket, .. })
+            | Body::HalfOpen(HalfOpen { socket, .. })
             | Body::State(State { socket, .. })
             | Body::Accept(Accept { socket, .. })
             | Body::Owner(Handover { socket, .. })
@@ -101,11 +105,31 @@ impl Body {
         }
     }
 
+    /// The same, to complete it.
+    pub const fn socket_mut(&mut self) -> Option<&mut Socket> {
+        match self {
+            Body::Seed(Seed { socket, .. })
+            | Body::HalfOpen(HalfOpen { socket, .. })
+            | Body::State(State { socket, .. })
+            | Body::Accept(Accept { socket, .. })
+            | Body::Owner(Handover { socket, .. })
+            | Body::ConnectFailed(ConnectFailed { socket, .. })
+            | Body::Retransmit(Retransmit { socket, .. })
+            | Body::Reset(Reset { socket, .. })
+            | Body::Drop(Drop { socket, .. }) => Some(socket),
+            Body::Closed(closed) => Some(&mut closed.socket),
+            Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => {
+                None
+            }
+        }
+    }
+
     /// The process that the event is about, if it is about no socket.
     pub const fn process(&self) -> Option<&Process> {
         match self {
             Body::Exec(process) | Body::Fork(process) | Body::Exit(process) => Some(process),
             Body::Seed(_)
+            | Body::HalfOpen(_)
             | Body::State(_)
             | Body::Accept(_)
             | Body::Owner(_)
@@ -127,6 +151,16 @@ pub struct Seed {
     pub state: TcpState,
     /// Its descriptor in the owner.
     pub fd: u32,
+}
+
+/// A connection that begins: the kernel has answered a SYN, and waits for the ACK.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HalfOpen {
+    pub socket: Socket,
+    /// How often the kernel sends its answer again before it gives up, if known.
+    pub retries: Option<u32>,
+    /// The kernel remembered nothing of the SYN: what it needed came back with the ACK.
+    pub syn_cookie: bool,
 }
 
 /// One transition.
@@ -397,6 +431,8 @@ pub struct SocketId(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Socket {
     pub id: SocketId,
+    /// The socket at the other end, where that is one of this machine.
+    pub peer: Option<SocketId>,
     pub proto: Proto,
     pub flow: Flow,
     /// The process that owns it, if known.

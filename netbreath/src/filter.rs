@@ -73,6 +73,9 @@ pub struct Cgroup {
 pub enum EventKind {
     /// Sockets that existed at the start.
     Seed,
+    #[value(name = "half_open", alias = "half-open")]
+    /// Connections that begin with a SYN to a listener and wait for its ACK.
+    HalfOpen,
     /// State transitions.
     State,
     /// Connections taken with accept().
@@ -102,6 +105,7 @@ impl EventKind {
     pub const fn name(self) -> &'static str {
         match self {
             EventKind::Seed => "seed",
+            EventKind::HalfOpen => "half_open",
             EventKind::State => "state",
             EventKind::Accept => "accept",
             EventKind::Owner => "owner",

@@ -17,6 +17,7 @@ pub mod event;
 pub mod filter;
 pub mod format;
 pub mod host;
+pub mod life;
 pub mod name;
 pub mod output;
 pub mod plan;

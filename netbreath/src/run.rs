@@ -85,7 +85,8 @@ impl Lines {
     /// that were asked for, and counts.
     pub fn event(&mut self, event: &Event, out: &mut Vec<u8>) -> bool {
         let counts = match event.body {
-            Body::State(_)
+            Body::HalfOpen(_)
+            | Body::State(_)
             | Body::Accept(_)
             | Body::Owner(_)
             | Body::ConnectFailed(_)
@@ -251,7 +252,7 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
             lost: source.lost(),
         };
         if end != End::Pipe {
-            self.summary(&outcome, page.tables.sockets().len());
+            self.summary(&outcome, page.tables.open());
             self.costs(&source.costs());
         }
         let code = match code {

@@ -169,11 +169,15 @@ fn perform(lane: Lane, step: Step) -> Result<Said, Failed> {
             Ok(Said::Drained { bytes, errno })
         }
         Step::Readable { fd } => socket::readable(fd).map(done),
+        Step::Writable { fd } => socket::writable(fd).map(done),
         Step::ShutdownWrite { fd } => socket::shutdown_write(fd).map(done),
         Step::Close { fd } => socket::close(fd).map(done),
         Step::Abort { fd } => socket::abort(fd).map(done),
         Step::Deaf { fd, on } => socket::deaf(fd, on).map(done),
         Step::UserTimeout { fd, ms } => socket::user_timeout(fd, ms).map(done),
+        Step::Option { fd, level, name, value } => {
+            socket::set_option(fd, level, name, &value).map(done)
+        }
         Step::Fetch { pid, fd } => Ok(Said::Fetched { fd: socket::fetch(pid, fd)? }),
         Step::Exec { program, name } => {
             // Still pinned, so the CPU is the same whatever it is called.

@@ -18,6 +18,8 @@ pub struct Event {
     pub via: String,
     #[serde(default, deserialize_with = "decimal_string")]
     pub socket: Option<u64>,
+    #[serde(default, deserialize_with = "decimal_string")]
+    pub peer: Option<u64>,
     pub proto: Option<String>,
     pub family: Option<u8>,
     pub local: Option<String>,
@@ -28,6 +30,7 @@ pub struct Event {
     pub in_state_ns: Option<i64>,
     pub queued_ns: Option<i64>,
     pub fd: Option<i32>,
+    pub syn_cookie: Option<bool>,
     pub owner: Option<Owner>,
     /// Whose the socket was before this change of hands.
     pub from: Option<Owner>,

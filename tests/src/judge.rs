@@ -134,6 +134,24 @@ pub struct Life {
     pub details: Vec<Detail>,
     /// When the first transition happened: right before and right after the call.
     pub start: Option<(i64, i64)>,
+    pub syn: Syn,
+    /// The socket at the other end, if that is known.
+    pub peer: Option<u64>,
+    /// When its last transition was cannot be known, nor how long the state before lasted.
+    pub end_not_seen: bool,
+}
+
+/// What must be told of a connection's SYN, where it came to a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Syn {
+    /// When it came: the connection is half-open from then on. If known, right before and
+    /// right after the call that sent it.
+    Told(Option<(i64, i64)>),
+    /// That it was answered with a SYN cookie, so that nobody knows when it came.
+    Cookie,
+    /// Nothing: a filter leaves it out, or it came before the tracer, or to no listener.
+    #[default]
+    Untold,
 }
 
 /// So many events of one kind that say this must be told of a socket.
@@ -320,9 +338,14 @@ pub fn judge(events: &[Event], lives: &[Life], scope: Scope, minimum: u64) -> Ve
     let time = |i: usize| events[i].at - boots[i];
     let early = ours.windows(2).filter(|pair| time(pair[0]) > time(pair[1])).count();
     verdict.check(early == 0, Kind::Time, || format!("{early} events out of order"));
+    // A transition that cannot be is a loss, too, whatever its count.
     let lost: Vec<_> = events
         .iter()
-        .filter(|event| event.is("gap") && event.count.is_some_and(|count| count > 0))
+        .filter(|event| {
+            event.is("gap")
+                && (event.count.is_some_and(|count| count > 0)
+                    || event.hook.as_deref() == Some("life"))
+        })
         .collect();
     verdict.check(lost.is_empty(), Kind::Lost, || {
         let gaps = lost.iter().map(|gap| format!("{:?} {:?} {:?}", gap.count, gap.what, gap.why));
@@ -395,7 +418,11 @@ fn identify(
     };
     let (local, remote) = (Some(endpoint(local)), Some(endpoint(remote)));
     let same = |event: &&Event| {
-        event.netns == Some(life.netns) && event.local == local && event.remote == remote
+        event.netns == Some(life.netns)
+            && event.local == local
+            && event.remote == remote
+            // A segment between these ends can be for no socket.
+            && event.socket.is_some()
     };
     ours.iter().map(|&i| &events[i]).filter(same).map(|event| event.socket).collect()
 }
@@ -411,7 +438,15 @@ fn one(
     let name = &life.name;
     let states: Vec<usize> = of_life.iter().copied().filter(|&i| events[i].is("state")).collect();
     let seen: Vec<String> = states.iter().map(|&i| events[i].transition()).collect();
-    let want: Vec<String> = life.path.windows(2).map(|pair| pair.join(">")).collect();
+    let mut path = life.path.clone();
+    if scope == Scope::Transitions
+        && let Some(at) = path.iter().position(|state| state == "TIME_WAIT")
+    {
+        // The reference does not see beyond the full socket.
+        path.truncate(at);
+        path.push("CLOSE".to_owned());
+    }
+    let want: Vec<String> = path.windows(2).map(|pair| pair.join(">")).collect();
     verdict.transitions += seen.len() as u64;
     let right = if life.path == [ANY] { !seen.is_empty() } else { seen == want };
     verdict.check(right, Kind::Sequence, || format!("{name}: {seen:?}, not {want:?}"));
@@ -433,8 +468,47 @@ fn one(
             format!("{name}: {} at {at}, not in {before}..{after}", events[first].transition())
         });
     }
+    let syn = half_open(verdict, life, events, of_life);
+    verdict.check(!life.path.is_empty() || of_life.is_empty(), Kind::Sequence, || {
+        format!("{name}: {} events, not silence", of_life.len())
+    });
+    if let (Some(peer), Some(&last)) = (life.peer, states.last()) {
+        let said = events[last].peer;
+        verdict
+            .check(said == Some(peer), Kind::Fact, || format!("{name}: peer {said:?}, not {peer}"));
+    }
+    if let (true, Some(&last)) = (life.end_not_seen, states.last()) {
+        let Event { in_state_ns, via, .. } = &events[last];
+        verdict.check(in_state_ns.is_none() && via == "timer", Kind::Fact, || {
+            format!("{name}: in_state_ns {in_state_ns:?} via {via}")
+        });
+    }
     for pair in states.windows(2) {
-        let [earlier, later] = [pair[0], pair[1]];
+        let [mut earlier, later] = [pair[0], pair[1]];
+        if events[earlier].old.as_deref() == Some("LISTEN")
+            && events[earlier].new.as_deref() == Some("SYN_RECV")
+        {
+            match (life.syn, syn) {
+                // Since its SYN, not since it has a socket.
+                (Syn::Told(_), Some(syn)) => earlier = syn,
+                (Syn::Cookie, _) => {
+                    verdict.check(events[later].in_state_ns.is_none(), Kind::Time, || {
+                        format!("{name}: a SYN cookie, and {:?}", events[later].in_state_ns)
+                    });
+                    continue;
+                }
+                (Syn::Untold, _) => {
+                    let least =
+                        (events[later].at - boots[later]) - (events[earlier].at - boots[earlier]);
+                    let said = events[later].in_state_ns;
+                    verdict.check(said.is_some_and(|said| said >= least), Kind::Time, || {
+                        format!("{name}: {said:?} in SYN_RECV, not {least} or more")
+                    });
+                    continue;
+                }
+                _ => {}
+            }
+        }
         // Boot time: the wall clock may have been set in between.
         let time = |i: usize| events[i].at - boots[i];
         let passed = time(later) - time(earlier);
@@ -480,6 +554,37 @@ fn one(
     seeds(verdict, life, events, of_life);
 }
 
+/// Judges what was told of the SYN; the event, if there is one.
+fn half_open(
+    verdict: &mut Verdict,
+    life: &Life,
+    events: &[Event],
+    of_life: &[usize],
+) -> Option<usize> {
+    let name = &life.name;
+    let told: Vec<usize> = of_life.iter().copied().filter(|&i| events[i].is("half_open")).collect();
+    let (want, via, cookie) = match life.syn {
+        Syn::Told(_) => (1, "kernel", None),
+        Syn::Cookie => (1, "inferred", Some(true)),
+        Syn::Untold => (0, "", None),
+    };
+    verdict.check(told.len() == want, Kind::Sequence, || {
+        format!("{name}: {} times half-open, not {want}", told.len())
+    });
+    let &first = told.first()?;
+    let event = &events[first];
+    verdict.owner(&life.owner, event, || format!("{name}: half_open"));
+    verdict.check(event.via == via && event.syn_cookie == cookie, Kind::Fact, || {
+        format!("{name}: half_open via {} with a SYN cookie {:?}", event.via, event.syn_cookie)
+    });
+    if let Syn::Told(Some((before, after))) = life.syn {
+        verdict.check(within(event.at, before, after), Kind::Time, || {
+            format!("{name}: half_open at {}, not in {before}..{after}", event.at)
+        });
+    }
+    Some(first)
+}
+
 /// An event in a word.
 fn what(event: &Event) -> String {
     if event.is("state") { event.transition() } else { event.event.clone() }
@@ -492,8 +597,12 @@ fn end(verdict: &mut Verdict, life: &Life, events: &[Event], of_life: &[usize]) 
     let of = |kind: &'static str| {
         of_life.iter().map(|&i| &events[i]).filter(move |event| event.is(kind))
     };
-    let is_foretold = life.proto == "tcp" && life.path.len() > 1;
-    let ends = is_foretold && life.path.last().is_some_and(|state| state == "CLOSE");
+    // A request that comes to nothing has no socket to close.
+    let requested = life.path.first().is_some_and(|state| state == "SYN_RECV");
+    let is_foretold = life.proto == "tcp" && life.path.len() > 1 && !requested;
+    // A mini-socket goes on without the one that the process had.
+    let ends = is_foretold
+        && life.path.iter().skip(1).any(|state| state == "CLOSE" || state == "TIME_WAIT");
     let listens = life.path.windows(2).any(|pair| pair == ["LISTEN", "CLOSE"]);
     let opens = life.path.iter().any(|state| state == "ESTABLISHED") || !life.born;
     if is_foretold {
@@ -506,11 +615,24 @@ fn end(verdict: &mut Verdict, life: &Life, events: &[Event], of_life: &[usize]) 
     }
     for closed in of("closed") {
         let mut spent = BTreeMap::new();
+        let mut outlasted = None;
         for state in of("state") {
             let time = state.in_state_ns.unwrap_or(0);
+            // What comes after is not in it, nor all of a FIN_WAIT2 that outlasts the socket.
+            if state.at > closed.at {
+                if state.old.as_deref() == Some("FIN_WAIT2") {
+                    outlasted = closed.details.get("states_ns").and_then(|states| {
+                        states.get("FIN_WAIT2").and_then(Value::as_i64).filter(|part| *part <= time)
+                    });
+                }
+                continue;
+            }
             if time != 0 {
                 *spent.entry(state.old.clone().unwrap_or_default()).or_insert(0) += time;
             }
+        }
+        if let Some(part) = outlasted {
+            spent.insert("FIN_WAIT2".to_owned(), part);
         }
         let told: BTreeMap<String, i64> = closed
             .details
@@ -523,7 +645,8 @@ fn end(verdict: &mut Verdict, life: &Life, events: &[Event], of_life: &[usize]) 
         verdict.check(told == spent, Kind::Detail, || {
             format!("{name}: states_ns {told:?}, not {spent:?}")
         });
-        if life.born {
+        // What a SYN cookie has to tell is not how long it took.
+        if life.born && life.syn != Syn::Cookie {
             let all: i64 = spent.values().sum();
             let lasted = closed.number("lasted_ns");
             verdict.check(lasted == Some(all), Kind::Detail, || {
@@ -695,6 +818,9 @@ mod tests {
             seeded: None,
             details: Vec::new(),
             start: None,
+            syn: Syn::Untold,
+            peer: None,
+            end_not_seen: false,
         }
     }
 

@@ -70,7 +70,7 @@ fn option<T: Copy + Default>(fd: i32, level: i32, name: i32) -> Result<T> {
     answer("getsockopt", done).map(|_| value)
 }
 
-fn set_option<T>(fd: i32, level: i32, name: i32, value: &T) -> Result<()> {
+pub fn set_option<T>(fd: i32, level: i32, name: i32, value: &T) -> Result<()> {
     // SAFETY: the kernel reads the bytes of `value`.
     let done = unsafe {
         let len = size_of::<T>() as libc::socklen_t;
@@ -160,10 +160,21 @@ pub fn drain(fd: i32) -> (usize, Option<i32>) {
 }
 
 pub fn readable(fd: i32) -> Result<()> {
-    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    ready(fd, libc::POLLIN)
+}
+
+/// A connect() that was started is over; the socket blocks from then on.
+pub fn writable(fd: i32) -> Result<()> {
+    ready(fd, libc::POLLOUT)?;
+    // SAFETY: takes no pointers.
+    answer("fcntl", unsafe { libc::fcntl(fd, libc::F_SETFL, 0) }).map(drop)
+}
+
+fn ready(fd: i32, events: libc::c_short) -> Result<()> {
+    let mut poll = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one pollfd.
     match answer("poll", unsafe { libc::poll(&raw mut poll, 1, 5000) })? {
-        0 => Err(Failed { call: "poll (nothing to read for 5 s)", errno: libc::ETIMEDOUT }),
+        0 => Err(Failed { call: "poll (nothing for 5 s)", errno: libc::ETIMEDOUT }),
         _ => Ok(()),
     }
 }

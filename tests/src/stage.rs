@@ -7,14 +7,15 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::event::Event;
 use crate::judge::{
     ANY, Acceptance, Claim, Detail, Fault, Kind as FaultKind, Life, ProcessLife, Renamed, Scope,
-    Seeded, Verdict, judge, judge_processes,
+    Seeded, Syn, Verdict, judge, judge_processes,
 };
 use crate::ledger::{Entry, Ledger, Role};
 use crate::netns::Netns;
@@ -176,7 +177,73 @@ impl Stage {
         meeting.server.close(&meeting.listener)?;
         self.expect(&meeting.listener, "CLOSE LISTEN CLOSE")?;
         self.expect(&meeting.c, c)?;
-        self.expect(&meeting.s, s)
+        self.expect_peer(&meeting.s);
+        self.expect(&meeting.s, s)?;
+        self.expect_peer(&meeting.c);
+        Ok(())
+    }
+
+    /// Expects this socket at the other end of the one that was expected last.
+    pub fn expect_peer(&mut self, peer: &Entry) {
+        if let Some(life) = self.lives.last_mut() {
+            life.peer = Some(peer.socket);
+        }
+    }
+
+    /// Expects this of the SYN of the connection that was expected last.
+    pub fn expect_syn(&mut self, syn: Syn) {
+        if let Some(life) = self.lives.last_mut() {
+            life.syn = syn;
+        }
+    }
+
+    /// Expects that the last one's end is known, but not when it was.
+    pub fn expect_end_not_seen(&mut self) {
+        if let Some(life) = self.lives.last_mut() {
+            life.end_not_seen = true;
+        }
+    }
+
+    /// What the tracer has told so far, if it is ours.
+    pub fn told_so_far(&self) -> Result<Option<Vec<Event>>> {
+        let own = self.tracer.as_ref().filter(|_| self.kind == Kind::Netbreath);
+        own.map(Tracer::told_so_far).transpose()
+    }
+
+    /// Writes a setting of the stage's namespace, below `net/ipv4`.
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        self.netns.inside(|| {
+            let path = format!("/proc/sys/net/ipv4/{name}");
+            std::fs::write(&path, value).with_context(|| format!("write {value} to {path}"))
+        })
+    }
+
+    /// Waits until the tracer has told so much of its transitions of this kind, in this
+    /// stage's namespace.
+    pub fn wait_until_told(
+        &self,
+        old: &str,
+        new: &str,
+        count: usize,
+        limit: Duration,
+    ) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let Some(told) = self.told_so_far()? else { return Ok(()) };
+            let netns = Some(self.netns.inode());
+            let is = |event: &&Event| {
+                event.netns == netns
+                    && event.old.as_deref() == Some(old)
+                    && event.new.as_deref() == Some(new)
+            };
+            if told.iter().filter(is).count() >= count {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("not {count} times {old} to {new} within {limit:?}");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Notes that `task` holds the socket too: it was forked after the socket was
@@ -217,6 +284,10 @@ impl Stage {
             }
             _ => None,
         };
+        let syn = match entry.role {
+            Role::Accept if !existed && path.len() > 1 && entry.proto == "tcp" => Syn::Told(None),
+            _ => Syn::Untold,
+        };
         let start = match entry.role {
             Role::Connect | Role::Listen if !existed => Some((entry.before, entry.after)),
             _ => None,
@@ -243,6 +314,9 @@ impl Stage {
             seeded,
             details: Vec::new(),
             start,
+            syn,
+            peer: None,
+            end_not_seen: false,
         });
         Ok(())
     }
@@ -358,6 +432,9 @@ impl Stage {
             seeded: None,
             details: Vec::new(),
             start: None,
+            syn: Syn::Told(None),
+            peer: Some(peer.socket),
+            end_not_seen: false,
         });
         Ok(())
     }

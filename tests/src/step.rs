@@ -82,6 +82,10 @@ pub enum Step {
     Readable {
         fd: i32,
     },
+    /// Waits until a connect() that was started is over.
+    Writable {
+        fd: i32,
+    },
     /// shutdown(SHUT_WR).
     ShutdownWrite {
         fd: i32,
@@ -104,6 +108,13 @@ pub enum Step {
     UserTimeout {
         fd: i32,
         ms: u32,
+    },
+    /// setsockopt() with a number.
+    Option {
+        fd: i32,
+        level: i32,
+        name: i32,
+        value: i32,
     },
     /// Starts a thread that takes the steps of `lane`.
     Thread {

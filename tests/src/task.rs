@@ -201,6 +201,11 @@ impl Task {
         self.done(Step::Readable { fd: socket.fd })
     }
 
+    /// Waits until a connect() that was started is over.
+    pub fn writable(&self, socket: &Entry) -> Result<()> {
+        self.done(Step::Writable { fd: socket.fd })
+    }
+
     pub fn shutdown_write(&self, socket: &Entry) -> Result<()> {
         self.done(Step::ShutdownWrite { fd: socket.fd })
     }
@@ -221,6 +226,11 @@ impl Task {
 
     pub fn user_timeout(&self, socket: &Entry, ms: u32) -> Result<()> {
         self.done(Step::UserTimeout { fd: socket.fd, ms })
+    }
+
+    /// Sets a TCP option that is a number.
+    pub fn tcp_option(&self, socket: &Entry, name: i32, value: i32) -> Result<()> {
+        self.done(Step::Option { fd: socket.fd, level: libc::IPPROTO_TCP, name, value })
     }
 
     /// Takes a copy of a socket of another process: the same socket, here under a

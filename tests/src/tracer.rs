@@ -185,6 +185,13 @@ impl Tracer {
         })
     }
 
+    /// What it has written so far, but for a line that is not whole yet.
+    pub fn told_so_far(&self) -> Result<Vec<Event>> {
+        let text = fs::read_to_string(self.folder.join("events.jsonl")).unwrap_or_default();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        event::read(whole.lines())
+    }
+
     fn stop_and_read(mut self, wanted: impl Fn(&str) -> bool) -> Result<Recording> {
         if self.kind == Kind::Bpftrace && !self.shows(&reference::mark()?, END)? {
             bail!("bpftrace did not show the last transitions in {END:?}");

@@ -93,14 +93,15 @@ fn bare(ctx: &TracePointContext) -> Option<()> {
     }
     // Nothing more will become known.
     let keep = slot.flags & IGNORED == 0 && filter::judge(sk, slot, true) == Verdict::Keep;
-    if keep && sock_state::wanted(old, new) {
+    if keep && sock_state::wanted(old, new, 0) {
         let transition = Pending {
             at,
             in_state,
             on_cpu: task::on_cpu(),
             old: old as u8,
             new: new as u8,
-            zero: [0; 2],
+            mini: 0,
+            timeout: 0,
         };
         sock_state::send(slot, &transition, Hook::SockState);
     }

@@ -12,13 +12,13 @@ use core::ffi::c_void;
 use netbreath_common::hook::Hook;
 
 use super::sock_state;
-use crate::kernel::{Kernel, Typed, Untyped};
+use crate::kernel::{Callback, Kernel, Typed, Untyped};
 use crate::{config, emit, slot};
 
 #[fentry(function = "tcp_connect")]
 fn nb_connect_fe(ctx: FEntryContext) -> i32 {
     let sk = Typed::new(ctx.arg(0));
-    connect(sk, sk.read(config::SOCK_NUM()));
+    connect(sk, sk, sk.read(config::SOCK_NUM()));
     0
 }
 
@@ -26,7 +26,7 @@ fn nb_connect_fe(ctx: FEntryContext) -> i32 {
 #[fentry(function = "tcp_connect")]
 fn nb_connect_fe2(ctx: FEntryContext) -> i32 {
     let sk = Typed::new(ctx.arg(0));
-    if connect(sk, sk.read(config::SOCK_NUM())) {
+    if connect(sk, sk, sk.read(config::SOCK_NUM())) {
         emit::stood_in(Hook::Connect);
     }
     0
@@ -36,7 +36,7 @@ fn nb_connect_fe2(ctx: FEntryContext) -> i32 {
 fn nb_connect_kp(ctx: ProbeContext) -> u32 {
     if let Some(sk) = ctx.arg::<*const c_void>(0) {
         let sk = Untyped::new(sk);
-        connect(sk, sk.read(config::SOCK_NUM()));
+        connect(sk, sk, sk.read(config::SOCK_NUM()));
     }
     0
 }
@@ -46,51 +46,24 @@ fn nb_connect_ops(ctx: SockOpsContext) -> u32 {
     if ctx.op() == BPF_SOCK_OPS_TCP_CONNECT_CB {
         let ops: *mut bpf_sock_ops = ctx.as_ptr().cast();
         let sk = unsafe { (*ops).__bindgen_anon_2.sk };
-        if !sk.is_null() {
-            connect(Callback::new(sk.cast_const().cast()), ctx.local_port() as u16);
+        // struct bpf_sock_ops_kern begins with the socket.
+        if !sk.is_null()
+            && let Some(bare) = Untyped::new(ctx.as_ptr()).follow(0)
+        {
+            connect(Callback::new(sk.cast_const().cast()), bare, ctx.local_port() as u16);
         }
     }
     1
 }
 
-/// The socket of a callback: the verifier knows that it is a socket, so its storage
-/// can be had, but not the kernel's layout of it.
-#[derive(Clone, Copy)]
-struct Callback(*const c_void);
-
-impl Kernel for Callback {
-    const STORES: bool = true;
-    const READS: bool = false;
-
-    #[inline(always)]
-    fn new(ptr: *const c_void) -> Self {
-        Callback(ptr)
-    }
-
-    #[inline(always)]
-    fn ptr(self) -> *const c_void {
-        self.0
-    }
-
-    #[inline(always)]
-    fn load<T: Copy>(self, offset: u32) -> Option<T> {
-        Untyped::new(self.0).load(offset)
-    }
-
-    #[inline(always)]
-    fn read<T: Copy>(self, offset: u32) -> T {
-        Untyped::new(self.0).read(offset)
-    }
-}
-
-/// Whether the port was news.
+/// `sk` leads to the slot, `bare` to what the filters look at. Whether the port was news.
 #[inline(always)]
-fn connect<K: Kernel>(sk: K, port: u16) -> bool {
+fn connect<K: Kernel>(sk: K, bare: impl Kernel, port: u16) -> bool {
     let Some(slot) = slot::find(sk) else { return false };
     if slot.pendings == 0 || slot.socket.flow.sport == port {
         return false;
     }
     slot.socket.flow.sport = port;
-    sock_state::settle(sk, slot, Hook::Connect, false);
+    sock_state::settle(bare, slot, Hook::Connect, false);
     true
 }

@@ -28,7 +28,7 @@ use netbreath_common::record::{Header, How, Kind, Owner, Process, Program};
 
 use crate::filter::{self, PIDS};
 use crate::kernel::{Kernel, Typed, Untyped};
-use crate::{config, emit, program, task};
+use crate::{config, emit, program, start, task};
 
 /// Where the iterator puts a record together: it has no room on the stack.
 #[map]
@@ -166,7 +166,10 @@ fn nb_processes(ctx: *mut c_void) -> i32 {
     let ctx: *const *const c_void = ctx.cast_const().cast();
     // struct bpf_iter__task: each member takes eight bytes.
     let (meta, task) = unsafe { (*ctx, *ctx.add(1)) };
-    if !task.is_null() {
+    if task.is_null() {
+        // The last call of a pass.
+        start::note();
+    } else {
         exists(Typed::new(meta), Untyped::new(task));
     }
     0

@@ -14,10 +14,11 @@ use netbreath_common::miss::Miss;
 use netbreath_common::record::{Header, How, Kind, Seed};
 use netbreath_common::tcp::TcpState;
 
+use super::half_open;
 use crate::filter::Verdict;
-use crate::kernel::{Kernel, Typed};
+use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{IGNORED, UNTOLD};
-use crate::{config, emit, filter, slot, sock, task};
+use crate::{config, emit, filter, slot, sock, start, task};
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
@@ -50,6 +51,12 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
         return;
     }
     let at = emit::now();
+    if state == TcpState::Listen as u8 {
+        let listener = Untyped::new(sk.ptr());
+        if listener.read::<u32>(config::LISTENER_REQUESTS()) != 0 {
+            start::note_requests(sock::netns(sk));
+        }
+    }
     let slot = match slot::find(sk) {
         // The file was full when this socket came; the kernel shows it again.
         Some(slot) if slot.flags & UNTOLD != 0 => slot,
@@ -64,6 +71,9 @@ fn seed(meta: Typed, task: Typed, fd: u32, sk: Typed) {
                 return;
             }
             slot::own(slot, task::owner_of(task, How::Snapshot));
+            if state == TcpState::Listen as u8 {
+                half_open::listens(sk, &slot.socket.owner);
+            }
             if !config::emits(kinds::SEED) || filter::judge(sk, slot, true) != Verdict::Keep {
                 return;
             }

@@ -17,7 +17,7 @@ use netbreath_common::miss::Miss;
 use netbreath_common::record::{How, Kind, State};
 use netbreath_common::tcp::TcpState;
 
-use super::connect_return;
+use super::{connect_return, half_open, mini};
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{EMPTY, IGNORED, PENDINGS, Pending, Slot};
@@ -109,6 +109,9 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     if old == new {
         return;
     }
+    if old == LISTEN && new == CLOSE {
+        half_open::listens_no_more(sk);
+    }
     let at = emit::now();
     // Two ways begin in a system call of the owner; a third in an interrupt, on
     // behalf of whoever accepts the connection later.
@@ -175,6 +178,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         forget(sk, new);
         return;
     }
+    let (mut syn, mut made) = (0, false);
     match begun {
         Some(How::Inherited) => {
             if slot.socket.owner.pid != 0 {
@@ -184,6 +188,9 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             }
             if unfinished {
                 slot.socket.id = 0;
+            } else {
+                syn = half_open::syn(slot.socket.id);
+                made = true;
             }
             slot = slot::park(sk, slot, Hook::SockState);
         }
@@ -193,14 +200,35 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
                 connect_return::sends();
             }
             slot::own(slot, task::owner::<K>(how));
+            if new == LISTEN {
+                half_open::listens(sk, &slot.socket.owner);
+            }
         }
-        None => sock::identify(sk, &mut slot.socket, at),
+        None => {
+            let late = slot.socket.id == 0;
+            sock::identify(sk, &mut slot.socket, at);
+            if late && old == SYN_RECV && config::HAS_HALF_OPEN() != 0 {
+                slot.since = half_open::syn(slot.socket.id);
+                if slot.since != 0 {
+                    slot.begun = slot.since;
+                }
+            }
+        }
     }
 
+    let (mini, timeout) = mini::in_place_of(sk, old, new);
     let in_state = if slot.since == 0 { 0 } else { at.saturating_sub(slot.since) };
     slot.since = at;
     if begun.is_some() {
         slot.begun = at;
+    }
+    if made && config::HAS_HALF_OPEN() != 0 {
+        // A connection is in SYN_RECV from its SYN on, not from the birth of its socket.
+        // With a SYN cookie, the kernel itself does not know when that came.
+        slot.since = syn;
+        if syn != 0 {
+            slot.begun = syn;
+        }
     }
     if new == ESTABLISHED {
         slot.established = at;
@@ -213,7 +241,8 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         on_cpu: task::on_cpu(),
         old: old as u8,
         new: new as u8,
-        zero: [0; 2],
+        mini,
+        timeout,
     };
     // The port of an active open is chosen after this; the connect hook tells it, of TCP.
     let unbound = new == SYN_SENT
@@ -226,7 +255,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         filter::judge(sk, slot, new == CLOSE)
     };
     debug::transition(slot.socket.id, old as u32, new as u32, verdict);
-    let wanted = wanted(old, new);
+    let wanted = wanted(old, new, mini);
     match verdict {
         Verdict::Keep => {
             flush(slot, Hook::SockState);
@@ -267,10 +296,13 @@ fn forget<K: Kernel>(sk: K, new: i32) {
 
 /// Whether the transition itself is asked for.
 #[inline(always)]
-pub fn wanted(old: i32, new: i32) -> bool {
+pub fn wanted(old: i32, new: i32, mini: u8) -> bool {
+    /// With a mini-socket, the connection goes on to TIME_WAIT, and has its end later.
+    const BEHIND: u32 = TcpState::TimeWait.bit() | TcpState::Close.bit();
+    let behind = if mini == 0 { 0 } else { BEHIND };
     let states = config::STATES();
     config::emits(kinds::STATE)
-        && (states == 0 || states & (1 << (old & 31) | 1 << (new & 31)) != 0)
+        && (states == 0 || states & (1 << (old & 31) | 1 << (new & 31) | behind) != 0)
 }
 
 /// Keeps a transition until it is decided.
@@ -323,7 +355,8 @@ pub fn send(slot: &Slot, transition: &Pending, hook: Hook) {
             (&raw mut (*record).on_cpu).write(transition.on_cpu);
             (&raw mut (*record).old).write(transition.old);
             (&raw mut (*record).new).write(transition.new);
-            (&raw mut (*record).zero).write([0; 2]);
+            (&raw mut (*record).mini).write(transition.mini);
+            (&raw mut (*record).timeout).write(transition.timeout);
         }
     });
 }

@@ -27,6 +27,12 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
             word(",\"state\":", seed.state.name(), out);
             field(",\"fd\":", Some(seed.fd), out);
         }
+        Body::HalfOpen(half_open) => {
+            field(",\"retries\":", half_open.retries, out);
+            if half_open.syn_cookie {
+                out.extend_from_slice(b",\"syn_cookie\":true");
+            }
+        }
         Body::State(state) => {
             word(",\"old\":", state.old.name(), out);
             word(",\"new\":", state.new.name(), out);
@@ -92,6 +98,11 @@ fn ends(socket: &Socket, out: &mut Vec<u8>) {
             number(id, out);
             out.push(b'"');
         }
+    }
+    if let Some(peer) = socket.peer {
+        out.extend_from_slice(b",\"peer\":\"");
+        number(peer.0, out);
+        out.push(b'"');
     }
     word(",\"proto\":", socket.proto.name(), out);
     field(",\"family\":", Some(socket.flow.family.number()), out);

@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::{
     Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Drop, Endpoint, Errno, Event,
-    Family, Flow, Gap, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed, Segment,
-    Socket, SocketId, State, Traffic, Via,
+    Family, Flow, Gap, HalfOpen, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed,
+    Segment, Socket, SocketId, State, Traffic, Via,
 };
 
 /// An [`Event`] as it stands on a line of JSON.
@@ -25,6 +25,7 @@ pub struct Line {
     via: Via,
     #[serde(default, deserialize_with = "nullable")]
     socket: Option<Option<Id>>,
+    peer: Option<Id>,
     proto: Option<Proto>,
     family: Option<u8>,
     local: Option<Endpoint>,
@@ -40,6 +41,9 @@ pub struct Line {
     fd: Option<Option<u32>>,
     #[serde(default, deserialize_with = "nullable")]
     from: Option<Option<OwnerLine>>,
+    #[serde(default, deserialize_with = "nullable")]
+    retries: Option<Option<u32>>,
+    syn_cookie: Option<bool>,
     #[serde(default, deserialize_with = "nullable")]
     owner: Option<Option<OwnerLine>>,
     opened_by: Option<OwnerLine>,
@@ -131,6 +135,7 @@ impl Line {
                 }
             }
             Named::Seed
+            | Named::HalfOpen
             | Named::State
             | Named::Accept
             | Named::Owner
@@ -142,6 +147,7 @@ impl Line {
                 let socket = Socket {
                     // Null: a segment that came for none.
                     id: self.socket.ok_or(need("socket"))?.map_or(SocketId(0), |id| id.0),
+                    peer: self.peer.map(|peer| peer.0),
                     proto: self.proto.ok_or(need("proto"))?,
                     flow: Flow {
                         family: match self.family.ok_or(need("family"))? {
@@ -163,6 +169,11 @@ impl Line {
                         socket,
                         state: self.state.ok_or(need("state"))?.0,
                         fd: self.fd.flatten().ok_or(need("fd"))?,
+                    }),
+                    Named::HalfOpen => Body::HalfOpen(HalfOpen {
+                        socket,
+                        retries: self.retries.flatten(),
+                        syn_cookie: self.syn_cookie.unwrap_or(false),
                     }),
                     Named::Owner => Body::Owner(Handover {
                         socket,
@@ -268,6 +279,7 @@ where
 #[serde(rename_all = "snake_case")]
 enum Named {
     Seed,
+    HalfOpen,
     State,
     Accept,
     Owner,
@@ -287,6 +299,7 @@ impl Named {
     const fn name(self) -> &'static str {
         match self {
             Named::Seed => "seed",
+            Named::HalfOpen => "half_open",
             Named::State => "state",
             Named::Accept => "accept",
             Named::Owner => "owner",
@@ -433,6 +446,7 @@ mod tests {
             body: Body::State(State {
                 socket: Socket {
                     id: SocketId(138_858),
+                    peer: None,
                     proto: Proto::Tcp,
                     flow: Flow {
                         family: Family::V4,
@@ -530,7 +544,17 @@ mod tests {
         let nameless = Process { exe: None, cmdline: None, ..process.clone() };
         let processes = [Body::Exec(process.clone()), Body::Fork(nameless), Body::Exit(process)]
             .map(|body| Event { at: 1_000, via: Via::Kernel, body });
-        for event in [state(), unknown, handover, gap, clock].into_iter().chain(processes) {
+        let half_open = match state().body {
+            Body::State(State { mut socket, .. }) => {
+                socket.peer = Some(SocketId(138_857));
+                let body = Body::HalfOpen(HalfOpen { socket, retries: Some(5), syn_cookie: false });
+                Event { at: 9, via: Via::Kernel, body }
+            }
+            body => Event { at: 9, via: Via::Kernel, body },
+        };
+        for event in
+            [state(), unknown, handover, half_open, gap, clock].into_iter().chain(processes)
+        {
             assert_eq!(read(&json(&event)), event);
         }
     }

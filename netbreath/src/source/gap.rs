@@ -30,6 +30,33 @@ pub fn no_cgroups(capability: &str) -> Gap {
     }
 }
 
+/// The gap for a transition that cannot be.
+pub fn illegal(what: String) -> Gap {
+    Gap {
+        what,
+        why: "an event of this socket was lost or came late; other gaps count what was lost"
+            .to_owned(),
+        mend: "give a larger --ring-size, or a filter; if no other gap tells of a loss, please \
+               report it"
+            .to_owned(),
+        hook: Some("life".to_owned()),
+        unseen: Vec::new(),
+        count: 0,
+    }
+}
+
+/// The gap for `count` sockets that found no room among those whose life is followed.
+pub fn forgotten(count: u64) -> Gap {
+    Gap {
+        what: format!("{count} sockets could not be followed to their end"),
+        why: "more are open, half-open or in TIME_WAIT than are remembered".to_owned(),
+        mend: "give a larger --max-sockets, or a filter".to_owned(),
+        hook: Some("life".to_owned()),
+        unseen: Vec::new(),
+        count,
+    }
+}
+
 /// The gap for `count` misses of `hook`.
 pub fn missed(hook: Hook, miss: Miss, count: u64) -> Gap {
     Gap {

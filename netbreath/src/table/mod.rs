@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use netbreath_common::tcp::TcpState;
 
-use crate::event::{Body, Event, Flow, Owner, Seed, Socket, SocketId, State};
+use crate::event::{Body, Event, Flow, HalfOpen, Owner, Seed, Socket, SocketId, State};
 
 /// What the events so far amount to.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub seeds: u64,
+    pub half_opens: u64,
     pub states: u64,
     pub accepts: u64,
     pub owners: u64,
@@ -45,7 +46,7 @@ pub struct Counts {
 impl Counts {
     /// Events of connections that happened while we watched.
     pub const fn events(&self) -> u64 {
-        self.states + self.accepts + self.owners + self.details
+        self.half_opens + self.states + self.accepts + self.owners + self.details
     }
 }
 
@@ -60,6 +61,10 @@ impl Tables {
             Body::Seed(Seed { socket, state, .. }) => {
                 self.counts.seeds += 1;
                 self.set(socket, *state);
+            }
+            Body::HalfOpen(HalfOpen { socket, .. }) => {
+                self.counts.half_opens += 1;
+                self.set(socket, TcpState::SynRecv);
             }
             Body::State(State { socket, new, .. }) => {
                 self.counts.states += 1;
@@ -119,6 +124,11 @@ impl Tables {
 
     pub const fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// How many sockets are open: in TIME_WAIT, none is.
+    pub fn open(&self) -> usize {
+        self.sockets.values().filter(|row| row.state != TcpState::TimeWait).count()
     }
 
     /// The sockets that are not closed.

@@ -18,7 +18,7 @@ pub const LEAST_NEEDED: [&str; 6] = ["event", "proto", "how", "time", "in_state"
 
 /// Every column that `--columns` knows.
 #[rustfmt::skip]
-pub static COLUMNS: [Column<Event>; 33] = [
+pub static COLUMNS: [Column<Event>; 34] = [
     column("time", "TIME", "when it happened", Width { least: 12, usual: 15, most: 15 }, AT.read, &[&AT]),
     column("process", "PROCESS", "the process that owns the connection: name[pid]", Width { least: 15, usual: 22, most: 24 }, process, &[&PID, &COMM, &OWN_PID, &OWN_COMM]),
     column("how", "HOW", "how the owner is known: connect, listen, accept, inherited, snapshot or io", Width::fixed(9), HOW.read, &[&HOW]),
@@ -26,7 +26,7 @@ pub static COLUMNS: [Column<Event>; 33] = [
     column("proto", "PROTO", "the protocol", Width::fixed(5), PROTO.read, &[&PROTO, &FAMILY]),
     column("local", "LOCAL", "address and port on this machine", Width { least: 19, usual: 21, most: 40 }, LOCAL.read, &[&LOCAL]),
     column("remote", "REMOTE", "address and port of the other side", Width { least: 19, usual: 21, most: 40 }, REMOTE.read, &[&REMOTE]),
-    column("transition", "TRANSITION", "the state that TCP left and the one it entered, or what else happened; for exec, the program", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD, &ERROR, &SYNS, &FIRST, &CAUSE, &SEGMENT, &RETRANSMITS, &BYTES, &RECEIVED, &REASON]),
+    column("transition", "TRANSITION", "the state that TCP left and the one it entered, or what else happened; for exec, the program", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD, &RETRIES, &SYN_COOKIE, &ERROR, &SYNS, &FIRST, &CAUSE, &SEGMENT, &RETRANSMITS, &BYTES, &RECEIVED, &REASON]),
     right("in_state", "IN STATE", "how long it had been in the old state; for accept, how long it had waited; for closed, how long the connection lasted", Width::fixed(8), in_state, &[&IN_STATE, &QUEUED, &TRIED, &LASTED]),
     right("pid", "PID", "process id of the owner", Width::fixed(7), pid, &[&PID, &OWN_PID]),
     column("comm", "COMM", "name of the owner", Width::fixed(15), comm, &[&COMM, &OWN_COMM]),
@@ -42,6 +42,7 @@ pub static COLUMNS: [Column<Event>; 33] = [
     column("container", "CONTAINER", "id of the container", Width { least: 12, usual: 12, most: 64 }, CONTAINER.read, &[&CONTAINER]),
     column("pod", "POD", "uid of the Kubernetes pod", Width::fixed(36), POD.read, &[&POD]),
     right("socket", "SOCKET", "the connection's identity while netbreath runs", Width::fixed(8), SOCKET.read, &[&SOCKET]),
+    right("peer", "PEER", "the socket at the other end, where that is one of this machine", Width::fixed(8), PEER.read, &[&PEER]),
     column("via", "VIA", "how the event is known: from the kernel, packets, …", Width::fixed(8), VIA.read, &[&VIA]),
     column("born", "BORN", "whether the connection was seen from its start", Width::fixed(4), BORN.read, &[&BORN]),
     column("closer", "CLOSER", "closed: the process that closed first, if one of this side did", Width { least: 15, usual: 22, most: 24 }, closer, &[&CLOSER_PID, &CLOSER_COMM, &CLOSER_EXE]),
@@ -55,7 +56,7 @@ pub static COLUMNS: [Column<Event>; 33] = [
 ];
 
 /// The keys of a row in JSON, in the order of the schema.
-pub const KEYS: [&str; 63] = [
+pub const KEYS: [&str; 66] = [
     "at",
     "event",
     "via",
@@ -67,6 +68,7 @@ pub const KEYS: [&str; 63] = [
     "uid",
     "start",
     "socket",
+    "peer",
     "proto",
     "family",
     "local",
@@ -77,6 +79,8 @@ pub const KEYS: [&str; 63] = [
     "in_state_ns",
     "queued_ns",
     "fd",
+    "retries",
+    "syn_cookie",
     "first",
     "cause",
     "closer.pid",
@@ -126,6 +130,19 @@ const EVENT: Field<Event> = field("event", |event| Cell::Word(event.body.name())
 const VIA: Field<Event> = field("via", |event| Cell::Word(event.via.name()));
 const SOCKET: Field<Event> = field("socket", |event| {
     of(event, |socket| if socket.id.0 == 0 { Cell::Unknown } else { Cell::Id(socket.id.0) })
+});
+const PEER: Field<Event> = field("peer", |event| {
+    of(event, |socket| socket.peer.map_or(Cell::Absent, |peer| Cell::Id(peer.0)))
+});
+const RETRIES: Field<Event> = field("retries", |event| match &event.body {
+    Body::HalfOpen(half_open) => {
+        Cell::known(half_open.retries, |retries| Cell::Number(retries.into()))
+    }
+    _ => Cell::Absent,
+});
+const SYN_COOKIE: Field<Event> = field("syn_cookie", |event| match &event.body {
+    Body::HalfOpen(half_open) if half_open.syn_cookie => Cell::Flag(true),
+    _ => Cell::Absent,
 });
 const PROTO: Field<Event> =
     field("proto", |event| of(event, |socket| Cell::Word(socket.proto.name())));
@@ -320,6 +337,8 @@ fn uid(event: &Event) -> Cell<'_> {
 fn transition(event: &Event) -> Cell<'_> {
     match &event.body {
         Body::State(State { old, new, .. }) => Cell::Transition { old: *old, new: *new },
+        Body::HalfOpen(half_open) if half_open.syn_cookie => Cell::Word("SYN cookie came back"),
+        Body::HalfOpen(_) => Cell::Word("SYN received"),
         Body::Accept(Accept { fd, .. }) => Cell::Accepted { fd: *fd },
         Body::Owner(handover) => match &handover.from {
             Some(from) => Cell::From { pid: from.pid, comm: from.comm.bytes() },

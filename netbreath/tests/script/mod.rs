@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use netbreath::event::{
     Accept, Body, Cause, Closed, Closer, Comm, ConnectFailed, Drop, Errno, Event, Family, Flow,
-    Gap, How, Owner, Proto, Reset, Retransmit, Seed, Segment, Socket, SocketId, State, Traffic,
-    Via, write_json,
+    Gap, HalfOpen, How, Owner, Proto, Reset, Retransmit, Seed, Segment, Socket, SocketId, State,
+    Traffic, Via, write_json,
 };
 use netbreath::source::Source;
 use netbreath_common::tcp::TcpState;
@@ -23,6 +23,7 @@ pub fn owner(pid: u32, comm: Comm, uid: u32, how: How) -> Option<Owner> {
 pub fn socket(id: u64, local: &str, remote: &str, owner: Option<Owner>) -> Socket {
     Socket {
         id: SocketId(id),
+        peer: None,
         proto: Proto::Tcp,
         flow: Flow {
             family: if local.starts_with('[') { Family::V6 } else { Family::V4 },
@@ -42,6 +43,7 @@ pub fn socket(id: u64, local: &str, remote: &str, owner: Option<Owner>) -> Socke
 pub fn events() -> Vec<Event> {
     use TcpState::{
         Close, CloseWait, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv, SynSent,
+        TimeWait,
     };
     let curl = || owner(4242, Comm::from_name("curl"), 1000, How::Connect);
     let nginx = |how| owner(812, Comm::from_name("nginx"), 33, how);
@@ -88,9 +90,17 @@ pub fn events() -> Vec<Event> {
             }),
         ),
         (10, state(unbound(), Close, SynSent, None)),
+        (
+            20_200,
+            Body::HalfOpen(HalfOpen {
+                socket: server(How::Inherited),
+                retries: Some(5),
+                syn_cookie: false,
+            }),
+        ),
         (20_310, state(client(), SynSent, Established, Some(20_300_000))),
         (20_400, state(server(How::Inherited), Listen, SynRecv, None)),
-        (20_431, state(server(How::Inherited), SynRecv, Established, Some(31_000))),
+        (20_431, state(server(How::Inherited), SynRecv, Established, Some(231_000))),
         (
             20_500,
             Body::Accept(Accept { socket: server(How::Accept), queued: Some(69_000), fd: Some(7) }),
@@ -100,7 +110,7 @@ pub fn events() -> Vec<Event> {
         (1_220_400, state(server(How::Accept), Established, CloseWait, Some(1_199_969_000))),
         (1_220_450, state(server(How::Accept), CloseWait, LastAck, Some(50_000))),
         (1_220_500, state(client(), FinWait1, FinWait2, Some(190_000))),
-        (1_220_501, state(client(), FinWait2, Close, Some(999))),
+        (1_220_501, state(client(), FinWait2, TimeWait, Some(999))),
         (1_220_502, state(server(How::Accept), LastAck, Close, Some(52_000))),
         (
             1_220_502,

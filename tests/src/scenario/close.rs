@@ -8,7 +8,7 @@ use crate::ledger::Entry;
 use crate::stage::Stage;
 
 /// The same ends from the other side.
-const ACTIVE_SERVER: &str = "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE";
+const ACTIVE_SERVER: &str = "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT";
 const PASSIVE_CLIENT: &str = "CLOSE SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSE";
 
 pub fn client_first(stage: &mut Stage) -> Result<()> {
@@ -90,7 +90,7 @@ pub fn both_at_once(stage: &mut Stage) -> Result<()> {
     meeting.client.drain(&meeting.c)?;
     meeting.client.close(&meeting.c)?;
     meeting.server.close(&meeting.s)?;
-    let crossed = "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 CLOSING CLOSE";
+    let crossed = "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 CLOSING TIME_WAIT";
     stage.expect_meeting(&meeting, super::ACTIVE, crossed)?;
     closed(stage, &meeting.c, "local", "shutdown", &[])?;
     closed(stage, &meeting.s, "local", "shutdown", &[])?;

@@ -6,6 +6,7 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use super::{ACTIVE, LISTENER, PASSIVE, V4};
+use crate::judge::Syn;
 use crate::ledger::Entry;
 use crate::stage::{Stage, address};
 use crate::step::Call;
@@ -68,6 +69,8 @@ pub fn worker_pid(stage: &mut Stage) -> Result<()> {
     worker.close(&fetched)?;
     server.close(&listener)?;
     stage.expect(&s, PASSIVE)?;
+    // Half-open, it is the listener's, and the filter leaves that out.
+    stage.expect_syn(Syn::Untold);
     for silent in [&c, &other, &taken, &listener] {
         stage.expect_silence(silent)?;
     }

@@ -12,13 +12,16 @@ use crate::{netns, socket};
 mod close;
 mod family;
 mod filter;
+mod half_open;
 mod many;
 mod owner;
+mod peer;
 mod process;
 mod refused;
 mod reset;
 mod retransmit;
 mod snapshot;
+mod time_wait;
 mod timeout;
 
 /// IPv4 and IPv6 loopback, on a port that the kernel chooses.
@@ -26,7 +29,10 @@ const V4: &str = "127.0.0.1:0";
 const V6: &str = "[::1]:0";
 
 /// The lives that most scenarios share.
-const ACTIVE: &str = "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE";
+/// Recordings end while the one that closed first is in TIME_WAIT.
+const ACTIVE: &str = "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT";
+/// The same without TIME_WAIT: by RST.
+const ACTIVE_CUT: &str = "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE";
 const PASSIVE: &str = "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSE";
 const LISTENER: &str = "CLOSE LISTEN CLOSE";
 
@@ -39,6 +45,8 @@ pub enum Need {
     /// A kernel with this protocol.
     Proto(Proto),
     Ipv6,
+    /// A program of the system.
+    Program(&'static str),
 }
 
 pub struct Scenario {
@@ -73,6 +81,10 @@ impl Scenario {
             Need::Netbreath => Some("needs an option that only netbreath has".to_owned()),
             Need::Proto(proto) => unsupported(Family::V4, proto),
             Need::Ipv6 => unsupported(Family::V6, Proto::Tcp),
+            Need::Program(name) => {
+                let found = std::process::Command::new(name).arg("-V").output().is_ok();
+                (!found).then(|| format!("needs the program {name}"))
+            }
         }
     }
 
@@ -140,6 +152,8 @@ fn unsupported(family: Family, proto: Proto) -> Option<String> {
 
 /// Every scenario there is.
 pub const ALL: &[Scenario] = &[
+    // First, since it takes a minute: others are played beside it.
+    scenario("time_wait::to_its_end", 120, time_wait::to_its_end).needs(Need::Program("ss")),
     scenario("close::client_first", 60, close::client_first),
     scenario("close::server_first", 60, close::server_first),
     scenario("close::client_half", 60, close::client_half),
@@ -153,6 +167,16 @@ pub const ALL: &[Scenario] = &[
     scenario("reset::of_a_peer_that_writes_on", 40, reset::of_a_peer_that_writes_on),
     scenario("reset::before_accept", 40, reset::before_accept),
     scenario("reset::listener_closes_with_a_queue", 40, reset::listener_closes_with_a_queue),
+    scenario("half_open::from_the_syn_on", 60, half_open::from_the_syn_on),
+    scenario("half_open::abandoned", 30, half_open::abandoned).needs(Need::Netbreath),
+    scenario("half_open::syn_cookie", 60, half_open::syn_cookie),
+    scenario("half_open::with_itself", 30, half_open::with_itself),
+    scenario("half_open::both_at_once", 60, half_open::both_at_once),
+    scenario("time_wait::none_without_a_fin", 60, time_wait::none_without_a_fin),
+    scenario("time_wait::none_with_linger2", 60, time_wait::none_with_linger2),
+    scenario("time_wait::none_where_there_is_no_room", 120, time_wait::none_where_there_is_no_room),
+    scenario("time_wait::reused", 100, time_wait::reused),
+    scenario("peer::over_veth", 60, peer::over_veth).needs(Need::Program("ip")),
     scenario("refused::v4", 12, refused::v4),
     scenario("refused::v6", 12, refused::v6).needs(Need::Ipv6),
     scenario("refused::with_a_chosen_port", 12, refused::with_a_chosen_port),

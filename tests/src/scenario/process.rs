@@ -67,7 +67,7 @@ pub fn exec_of_an_old_process(stage: &mut Stage) -> Result<()> {
     server.drain(&s)?;
     server.close(&s)?;
     stage.expect_renamed(&listener, "LISTEN CLOSE", &renamed.at_once())?;
-    stage.expect(&c, "ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE")?;
+    stage.expect(&c, "ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT")?;
     stage.expect_renamed(&s, "ESTABLISHED CLOSE_WAIT LAST_ACK CLOSE", &renamed)
 }
 

@@ -71,7 +71,7 @@ pub fn of_a_half_closed_connection(stage: &mut Stage) -> Result<()> {
     meeting.client.close(&meeting.c)?;
     stage.expect_meeting(
         &meeting,
-        super::ACTIVE,
+        super::ACTIVE_CUT,
         "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSE",
     )?;
     let refused = [("error", json!("ECONNRESET"))];
@@ -92,7 +92,7 @@ pub fn of_a_peer_that_writes_on(stage: &mut Stage) -> Result<()> {
     meeting.server.close(&meeting.s)?;
     stage.expect_meeting(
         &meeting,
-        super::ACTIVE,
+        super::ACTIVE_CUT,
         "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSE",
     )?;
     closed(stage, &meeting.c, "local", "close", &[])?;

@@ -21,7 +21,7 @@ pub fn listener_and_connection(stage: &mut Stage) -> Result<()> {
     }
     server.close(&meeting.listener)?;
     stage.expect(&meeting.listener, "LISTEN CLOSE")?;
-    stage.expect(&meeting.c, "ESTABLISHED FIN_WAIT1 FIN_WAIT2 CLOSE")?;
+    stage.expect(&meeting.c, "ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT")?;
     stage.expect(&meeting.s, "ESTABLISHED CLOSE_WAIT LAST_ACK CLOSE")?;
     stage.expect(&c, ACTIVE)?;
     stage.expect(&s, PASSIVE)

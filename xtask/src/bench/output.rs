@@ -76,7 +76,10 @@ impl<R: Read> Read for Arriving<R> {
 /// cannot be mistaken for keys, since quotes within strings have a backslash before them.
 fn event_line(line: &[u8], netns: &[u8]) -> Line {
     let is = |event: &[u8]| position(line, event).is_some();
-    if is(b"\"event\":\"state\"") && is(b"\"via\":\"kernel\"") {
+    // TIME_WAIT stands in the place of the kernel's CLOSE; its own end is no transition of
+    // the load.
+    let of_load = is(b"\"via\":\"kernel\"") || is(b"\"new\":\"TIME_WAIT\"");
+    if is(b"\"event\":\"state\"") && of_load {
         let after = position(line, netns).and_then(|at| line.get(at + netns.len()));
         // Why: a longer number is another namespace.
         if after.is_some_and(|byte| !byte.is_ascii_digit()) {

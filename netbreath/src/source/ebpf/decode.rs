@@ -11,10 +11,11 @@ use super::load::Reasons;
 use super::process::Processes;
 use crate::event::{
     Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Drop, Endpoint, Errno, Event,
-    Family, Flow, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed, Segment, Socket,
-    SocketId, State, Traffic, Via,
+    Family, Flow, HalfOpen, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed, Segment,
+    Socket, SocketId, State, Traffic, Via,
 };
 use crate::filter::{EventKind, Filter};
+use crate::life::{Input, Mini};
 
 /// Turns records into events; keeps what does not change between them.
 pub struct Decoder {
@@ -84,8 +85,8 @@ impl Decoder {
         }
     }
 
-    /// The event of a record, unless it only tells who is who.
-    pub fn event(&mut self, bytes: &[u8]) -> Result<Option<Event>, Error> {
+    /// What a record tells, unless that is only who is who.
+    pub fn input(&mut self, bytes: &[u8]) -> Result<Option<Input>, Error> {
         let header = record::header(bytes);
         let kind = header.map_or(0, |header| header.kind);
         let refuse = || Error { len: bytes.len(), kind };
@@ -97,12 +98,32 @@ impl Decoder {
                 if self.owner_from_cpu {
                     socket.owner = mutant(record.on_cpu);
                 }
-                Body::State(State {
+                let body = Body::State(State {
                     socket,
                     old: TcpState::from_kernel(record.old).ok_or_else(refuse)?,
                     new: TcpState::from_kernel(record.new).ok_or_else(refuse)?,
                     in_state: known(record.in_state),
+                });
+                if let Some(mini) = mini(&record) {
+                    let event = Event { at, via: Via::Kernel, body };
+                    return Ok(Some(Input::Shrunk(event, mini)));
+                }
+                body
+            }
+            Kind::HalfOpen => {
+                let record: record::HalfOpen = record::read(bytes).ok_or_else(refuse)?;
+                let socket = self.socket(&record.socket);
+                Body::HalfOpen(HalfOpen {
+                    socket,
+                    retries: Some(record.retries),
+                    syn_cookie: false,
                 })
+            }
+            Kind::Mini => {
+                let record: record::Mini = record::read(bytes).ok_or_else(refuse)?;
+                let state = u8::try_from(record.state).ok().and_then(TcpState::from_kernel);
+                let (id, state) = (SocketId(record.id), state.ok_or_else(refuse)?);
+                return Ok(Some(Input::Told { at, id, state }));
             }
             Kind::Accept => {
                 let record: record::Accept = record::read(bytes).ok_or_else(refuse)?;
@@ -195,7 +216,7 @@ impl Decoder {
                 body(process)
             }
         };
-        Ok(Some(Event { at, via: Via::Kernel, body }))
+        Ok(Some(Input::Event(Event { at, via: Via::Kernel, body })))
     }
 
     fn socket(&mut self, socket: &record::Socket) -> Socket {
@@ -203,6 +224,7 @@ impl Decoder {
         let family = if flow.family == 6 { Family::V6 } else { Family::V4 };
         Socket {
             id: SocketId(socket.id),
+            peer: None,
             proto: match flow.proto {
                 262 => Proto::Mptcp,
                 132 => Proto::Sctp,
@@ -311,6 +333,18 @@ fn mutant(pid: u32) -> Option<Owner> {
     Some(Owner { pid, comm, exe: None, uid: 0, how: How::Connect })
 }
 
+/// The mini-socket that has taken a socket's place.
+fn mini(record: &record::State) -> Option<Mini> {
+    let state = TcpState::from_kernel(record.mini & !record::MINI_IN_DOUBT)?;
+    let timeout = u64::from(record.timeout) * 1_000_000_000;
+    Some(Mini {
+        state,
+        via: Via::Inferred,
+        in_doubt: record.mini & record::MINI_IN_DOUBT != 0,
+        timeout: known(timeout),
+    })
+}
+
 fn known(nanoseconds: u64) -> Option<u64> {
     (nanoseconds != 0).then_some(nanoseconds)
 }
@@ -389,8 +423,8 @@ mod tests {
     #[test]
     fn damaged_records_are_refused_not_guessed() {
         let mut decoder = Decoder::new(None, Reasons::default(), &Filter::default(), false);
-        assert!(decoder.event(&[]).is_err());
-        assert!(decoder.event(&[0; 216]).is_err());
+        assert!(decoder.input(&[]).is_err());
+        assert!(decoder.input(&[0; 216]).is_err());
         for len in 0..216 {
             let mut bytes = vec![1u8; len];
             if len >= 4 {
@@ -398,7 +432,7 @@ mod tests {
                 bytes[2..4].copy_from_slice(&(len as u16).to_ne_bytes());
             }
             // Only the right length is a state, and 1 is a state's number.
-            assert_eq!(decoder.event(&bytes).is_ok(), len == 192, "{len}");
+            assert_eq!(decoder.input(&bytes).is_ok(), len == 192, "{len}");
         }
     }
 

@@ -152,6 +152,11 @@ impl Rung {
         early.into_iter().chain([self.program]).chain(late)
     }
 
+    /// It is called for each transition there is.
+    pub const fn sees_every_transition(&self) -> bool {
+        !matches!(self.attach, Attach::Kprobe(_)) && self.second.is_some()
+    }
+
     /// Its pointers are typed, so that slots can lie on the socket.
     const fn is_typed(&self) -> bool {
         match self.attach {
@@ -200,6 +205,9 @@ const IN_ACCEPT: &[Unseen] = &[Unseen::Descriptor, Unseen::AcceptUnderWay];
 pub fn all() -> impl std::iter::Iterator<Item = &'static Ladder> {
     LADDERS.iter().chain([&PROCESSES, &SEED])
 }
+
+/// The time in SYN_RECV is known by half-open connections, too.
+pub const HALF_OPEN_EVENTS: u32 = emit::HALF_OPEN | emit::STATE;
 
 /// In the order in which they are attached: transitions after what they lean on.
 pub const LADDERS: &[Ladder] = &[
@@ -306,6 +314,31 @@ pub const LADDERS: &[Ladder] = &[
             Tracepoint(&[("syscalls", "sys_enter_connect"), ("syscalls", "sys_exit_connect")]),
         )
         .costing("every system call on this machine takes some 20 ns longer")],
+    },
+    Ladder {
+        hook: Hook::HalfOpen,
+        events: HALF_OPEN_EVENTS,
+        purpose: "connections that are half-open: without it, nothing shows of one before its \
+            socket is made, and its time in SYN_RECV begins only then",
+        needed: false,
+        // A SYN that is answered with a SYN cookie is known when its connection is made.
+        rungs: &[Rung::new("nb_half_open_ops", SockOps)],
+    },
+    Ladder {
+        hook: Hook::Mini,
+        events: emit::STATE,
+        purpose: "packets to connections in TIME_WAIT, and to those in FIN_WAIT2 that no process \
+            holds: without it, when these get the peer's FIN is not seen",
+        needed: false,
+        rungs: &[Rung::new("nb_mini_btf", BtfTracepoint("kfree_skb"))],
+    },
+    Ladder {
+        hook: Hook::MiniReset,
+        events: emit::STATE,
+        purpose: "data to connections in FIN_WAIT2 that no process holds: without it, that this \
+            ends one is noticed only when its time would have been over",
+        needed: false,
+        rungs: &[Rung::new("nb_mini_reset_btf", BtfTracepoint("tcp_send_reset"))],
     },
     Ladder {
         hook: Hook::Send,

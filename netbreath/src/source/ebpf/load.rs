@@ -17,7 +17,7 @@ use netbreath_common::offset::ABSENT;
 
 use super::btf::{self, Btf};
 use super::forced::{self, Forced};
-use super::hooks::{self, Attach, LADDERS, Ladder, PROCESSES, Rung, SEED};
+use super::hooks::{self, Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PROCESSES, Rung, SEED};
 use super::privilege::{self, Capability};
 use super::unseen;
 use crate::event::{Family, Gap};
@@ -115,14 +115,20 @@ struct Company {
     connect: bool,
     accept: bool,
     destroy: bool,
+    half_open: bool,
 }
 
 /// Loads and attaches all that `ask` needs.
 pub fn load(ask: &Ask) -> Result<Loaded, Error> {
     let forced = forced::forced(&ask.rungs)?;
     let kernel = Kernel::ask(ask.btf.as_deref())?;
-    let mut company =
-        Company { storage: true, connect: true, accept: ask.accept_hook, destroy: true };
+    let mut company = Company {
+        storage: true,
+        connect: true,
+        accept: ask.accept_hook,
+        destroy: true,
+        half_open: HALF_OPEN_EVENTS & emit_bits(&ask.filter) != 0,
+    };
     loop {
         let mut object = open(ask, &kernel, company)?;
         fill(&mut object, &ask.filter)?;
@@ -144,6 +150,7 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
             connect: rung(Hook::Connect).is_some(),
             accept: rung(Hook::Accept).is_some(),
             destroy: rung(Hook::Destroy).is_some(),
+            half_open: rung(Hook::HalfOpen).is_some(),
         };
         if company == true_company {
             return Ok(Loaded { object, reached, reasons: kernel.reasons });
@@ -155,7 +162,8 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
 /// Loads every program of the object on its own and attaches none.
 pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     let kernel = Kernel::ask(ask.btf.as_deref())?;
-    let company = Company { storage: true, connect: true, accept: true, destroy: true };
+    let company =
+        Company { storage: true, connect: true, accept: true, destroy: true, half_open: true };
     let mut object = open(ask, &kernel, company)?;
     let mut all = Vec::new();
     for rung in all_rungs() {
@@ -188,7 +196,8 @@ pub struct Tried {
 /// Attaches every rung of every hook, and detaches it again.
 pub fn try_all(ask: &Ask) -> Result<Vec<Tried>, Error> {
     let kernel = Kernel::ask(ask.btf.as_deref())?;
-    let company = Company { storage: true, connect: true, accept: true, destroy: true };
+    let company =
+        Company { storage: true, connect: true, accept: true, destroy: true, half_open: true };
     let mut object = open(ask, &kernel, company)?;
     let mut all = Vec::new();
     for ladder in hooks::all() {
@@ -278,6 +287,7 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
         ("HAS_CONNECT", company.connect.into()),
         ("HAS_ACCEPT", company.accept.into()),
         ("HAS_DESTROY", company.destroy.into()),
+        ("HAS_HALF_OPEN", company.half_open.into()),
     ]);
     let cgroup = filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.id);
 
@@ -339,6 +349,7 @@ fn emit_bits(filter: &Filter) -> u32 {
         (emit::ACCEPT, EventKind::Accept),
         (emit::SEED, EventKind::Seed),
         (emit::OWNER, EventKind::Owner),
+        (emit::HALF_OPEN, EventKind::HalfOpen),
         (emit::CONNECT_FAILED, EventKind::ConnectFailed),
         (emit::CLOSED, EventKind::Closed),
         (emit::RETRANSMIT, EventKind::Retransmit),

@@ -1,14 +1,15 @@
 //! Events from kernel programs.
 
-use std::collections::HashMap as Table;
+use std::collections::{HashMap as Table, HashSet};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::Program;
 use aya::sys::{Stats, SyscallError, enable_stats};
 use aya_obj::generated::{bpf_cmd, bpf_prog_info};
+use netbreath_common::config::start;
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::{self, Miss};
 use netbreath_common::record::{self, Program as ProgramRecord, Seed};
@@ -17,6 +18,8 @@ use tokio::time::Instant;
 
 use super::{Ask, Cost, Source, gap};
 use crate::event::{Body, Event, Gap, Via};
+use crate::filter::EventKind;
+use crate::life::{Input, Life, Rules, Wheel};
 
 mod armed;
 mod btf;
@@ -25,6 +28,7 @@ mod decode;
 mod forced;
 mod hooks;
 mod load;
+mod look;
 pub mod privilege;
 mod process;
 mod unseen;
@@ -63,7 +67,9 @@ pub struct Ebpf {
     /// As long as it is open, the kernel measures its programs.
     measures: Option<OwnedFd>,
     /// Decoded and in order, but younger than the watermark.
-    held: Vec<Event>,
+    held: Vec<Input>,
+    life: Life,
+    look: look::SockDiag,
     /// To be delivered before anything else.
     first: Vec<Event>,
     /// When the ring is drained next; nothing if the reader is idle.
@@ -75,6 +81,11 @@ pub struct Ebpf {
     /// How often the kernel has skipped each hook of `reached`.
     skipped: Vec<Skipped>,
     lost: u64,
+    /// Half-open connections are asked for, and the filters let through each that becomes a
+    /// connection that they let through.
+    half_opens_whole: bool,
+    /// Sockets whose life could not be followed, as far as they are in `lost`.
+    evicted: u64,
 }
 
 /// Calls of a hook's program that the kernel has skipped.
@@ -139,6 +150,7 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         None
     };
     let (now, skipped) = (Instant::now(), reached.len());
+    let rules = rules(ask, &reached);
     let mut source = Ebpf {
         object,
         reached,
@@ -155,6 +167,8 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         debug,
         measures,
         held: Vec::new(),
+        life: Life::new(rules),
+        look: look::SockDiag::default(),
         first: Vec::new(),
         drain_at: Some(now),
         check_at: now + CHECK_EVERY,
@@ -162,6 +176,8 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         counted: Table::new(),
         skipped: vec![Skipped::default(); skipped],
         lost: 0,
+        evicted: 0,
+        half_opens_whole: rules.complete && ask.filter.wants(EventKind::HalfOpen),
     };
     source.begin()?;
     Ok(source)
@@ -180,6 +196,30 @@ pub fn try_all(ask: &Ask) -> Result<Vec<Tried>, Error> {
 /// Loads every program on its own.
 pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     Ok(load::load_all(ask)?)
+}
+
+/// What the stage behind decoding can rest on.
+fn rules(ask: &Ask, reached: &[Reached]) -> Rules {
+    let filter = &ask.filter;
+    let rung = |hook| reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
+    // These keep a socket whole, or leave it out whole; those on owners can change their
+    // mind when it changes hands.
+    let whole = filter.pids.is_empty()
+        && !filter.command
+        && filter.comms.is_empty()
+        && filter.uids.is_empty()
+        && filter.states.is_empty();
+    Rules {
+        complete: whole
+            && filter.wants(EventKind::State)
+            && rung(Hook::SockState).is_some_and(|rung| rung.sees_every_transition()),
+        start: boot_time(),
+        requests_told: false,
+        minis_told: rung(Hook::Mini).is_some(),
+        states: filter.states.iter().fold(0, |bits, state| bits | state.bit()),
+        max_sockets: ask.max_sockets as usize,
+        wheel: None,
+    }
 }
 
 fn take(object: &mut aya::Ebpf, map: &'static str) -> Result<aya::maps::Map, Error> {
@@ -203,9 +243,16 @@ impl Source for Ebpf {
                 return Ok(());
             }
             let Some(drain_at) = self.drain_at else {
-                self.wait().await?;
-                self.drain_at = Some(Instant::now());
-                continue;
+                let due = self.life.deadline();
+                if self.wait(due).await? {
+                    self.drain_at = Some(Instant::now());
+                    continue;
+                }
+                self.tick(events);
+                if events.is_empty() {
+                    continue;
+                }
+                return Ok(());
             };
             tokio::time::sleep_until(drain_at).await;
             let drained = self.drain()?;
@@ -220,6 +267,7 @@ impl Source for Ebpf {
             } else {
                 self.drain_at = self.rest()?;
             }
+            self.tick(events);
             self.check(events)?;
             if !events.is_empty() {
                 return Ok(());
@@ -283,7 +331,10 @@ impl Ebpf {
         }
         // Processes first: they own the sockets.
         self.pass(Hook::Processes, size_of::<ProgramRecord>())?;
-        self.pass(Hook::Seed, size_of::<Seed>())
+        let wheel = self.wheel()?;
+        self.life.set_wheel(wheel);
+        self.pass(Hook::Seed, size_of::<Seed>())?;
+        self.requests()
     }
 
     /// Reads the pass of an iterator, which writes records of `len` bytes.
@@ -308,8 +359,10 @@ impl Ebpf {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|source| Error::Pass { hook, source })?;
         for bytes in bytes.chunks(len) {
-            let event = self.decoder.event(bytes).map_err(|source| Error::Decode { source })?;
-            self.first.extend(event);
+            let input = self.decoder.input(bytes).map_err(|source| Error::Decode { source })?;
+            if let Some(input) = input {
+                self.life.apply(input, &mut self.look, &mut self.first);
+            }
         }
         Ok(())
     }
@@ -322,7 +375,7 @@ impl Ebpf {
         let Ebpf { ring, decoder, held, .. } = self;
         let (mut any, mut missed) = (false, None);
         let mut sorted = true;
-        let mut last = held.last().map_or(0, |event| event.at);
+        let mut last = held.last().map_or(0, Input::at);
         while held.len() < BATCH
             && let Some(bytes) = ring.get_mut().next()
         {
@@ -332,26 +385,26 @@ impl Ebpf {
             {
                 missed = missed.or(Some(held.len()));
             }
-            let Some(event) = decoder.event(&bytes).map_err(|source| Error::Decode { source })?
+            let Some(input) = decoder.input(&bytes).map_err(|source| Error::Decode { source })?
             else {
                 continue;
             };
-            sorted &= last <= event.at;
-            last = event.at;
-            held.push(event);
+            sorted &= last <= input.at();
+            last = input.at();
+            held.push(input);
         }
         if let Some(place) = missed {
             // The gap stands before the first record that tells of it.
             let mut gaps = Vec::new();
             self.count_misses(&mut gaps)?;
-            let at = self.held.get(place).map_or_else(boot_time, |event| event.at);
+            let at = self.held.get(place).map_or_else(boot_time, Input::at);
             for gap in gaps.into_iter().rev() {
-                self.held.insert(place, Event { at, ..gap });
+                self.held.insert(place, Input::Event(Event { at, ..gap }));
             }
         }
         if !sorted {
             // Stable: events of one socket keep the ring's order.
-            self.held.sort_by_key(|event| event.at);
+            self.held.sort_by_key(Input::at);
         }
         Ok(any)
     }
@@ -362,11 +415,9 @@ impl Ebpf {
             Some(watermark) => boot_time().saturating_sub(watermark.as_nanos() as u64),
             None => u64::MAX,
         };
-        let ready = self.held.partition_point(|event| event.at <= until);
-        if events.is_empty() && ready == self.held.len() {
-            std::mem::swap(events, &mut self.held);
-        } else {
-            events.extend(self.held.drain(..ready));
+        let ready = self.held.partition_point(|input| input.at() <= until);
+        for input in self.held.drain(..ready) {
+            self.life.apply(input, &mut self.look, events);
         }
     }
 
@@ -378,11 +429,61 @@ impl Ebpf {
         Ok(came.then(Instant::now))
     }
 
-    /// Sleeps until a record wakes us.
-    async fn wait(&mut self) -> Result<(), Error> {
-        let mut guard = self.ring.readable().await.map_err(|source| Error::Ring { source })?;
-        guard.clear_ready();
+    /// Sleeps until a record wakes us, or until `due`. Whether it was a record.
+    async fn wait(&mut self, due: Option<u64>) -> Result<bool, Error> {
+        let left = due.map(|due| Duration::from_nanos(due.saturating_sub(boot_time())));
+        tokio::select! {
+            biased;
+            ready = self.ring.readable() => {
+                ready.map_err(|source| Error::Ring { source })?.clear_ready();
+                Ok(true)
+            }
+            () = after(left) => Ok(false),
+        }
+    }
+
+    /// Looks at what has its deadline. Only when all that came before is delivered, so
+    /// that events stay in order.
+    fn tick(&mut self, events: &mut Vec<Event>) {
+        let Some(due) = self.life.deadline() else { return };
+        let now = boot_time();
+        if due > now || !self.held.is_empty() {
+            return;
+        }
+        self.life.tick(now, &mut self.look, events);
+        self.lost += self.life.evicted() - self.evicted;
+        self.evicted = self.life.evicted();
+    }
+
+    /// Whether each connection without a request came by a SYN cookie: not where there may be
+    /// requests that are older than the hooks.
+    fn requests(&mut self) -> Result<(), Error> {
+        let rung = |hook| self.reached.iter().any(|r| r.ladder.hook == hook && r.rung.is_some());
+        let hooked = self.half_opens_whole && rung(Hook::HalfOpen) && rung(Hook::Seed);
+        let map = load::named(&mut self.object, "OLD_REQUESTS")?;
+        let old: HashMap<_, u32, u8> = HashMap::try_from(map).map_err(failed("OLD_REQUESTS"))?;
+        let old: HashSet<u32> =
+            old.keys().collect::<Result<_, _>>().map_err(failed("OLD_REQUESTS"))?;
+        let whole = old.len() < start::NAMESPACES as usize;
+        self.life.set_requests_told(hooked && whole, old);
         Ok(())
+    }
+
+    /// The kernel's timers, as one of the programs has seen their clock.
+    fn wheel(&mut self) -> Result<Option<Wheel>, Error> {
+        let map = load::named(&mut self.object, "START")?;
+        let mut start: Array<_, u64> = Array::try_from(map).map_err(failed("START"))?;
+        let jiffies = start.get(&start::JIFFIES, 0).map_err(failed("START"))?;
+        let monotonic = start.get(&start::MONOTONIC, 0).map_err(failed("START"))?;
+        if jiffies == 0 {
+            return Ok(None);
+        }
+        // The time since boot goes on while the machine sleeps.
+        let asleep = boot_time().saturating_sub(clock(libc::CLOCK_MONOTONIC) as u64);
+        let wheel = Wheel::new(jiffies, monotonic, monotonic + asleep);
+        let hz = wheel.map_or(0, |wheel| wheel.hz());
+        start.set(start::HZ, hz, 0).map_err(failed("START"))?;
+        Ok(wheel)
     }
 
     /// From time to time while there is work: counters that no record tells of, and
@@ -462,6 +563,13 @@ impl Ebpf {
     }
 }
 
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn here(gap: Gap) -> Event {
     Event { at: boot_time(), via: Via::Kernel, body: Body::Gap(gap) }
 }
@@ -473,7 +581,16 @@ fn boot_time() -> u64 {
 
 /// Wall-clock time of boot, nanoseconds since the epoch.
 fn boot() -> i64 {
-    clock(libc::CLOCK_REALTIME) - clock(libc::CLOCK_BOOTTIME)
+    // We may be put aside between one clock and the other: of a few tries, the one that took
+    // the shortest time is right.
+    const TRIES: usize = 5;
+    let tries = (0..TRIES).map(|_| {
+        let before = clock(libc::CLOCK_BOOTTIME);
+        let wall = clock(libc::CLOCK_REALTIME);
+        let took = clock(libc::CLOCK_BOOTTIME) - before;
+        (took, wall - before - took / 2)
+    });
+    tries.min().map_or(0, |(_, boot)| boot)
 }
 
 fn clock(id: libc::clockid_t) -> i64 {
