@@ -24,7 +24,7 @@ const EXERCISES: &[(&str, &[&str])] = &[
     ("accept", &["owner::every_accept_call", "snapshot::accept_under_way"]),
     ("connect", &["close::client_first"]),
     ("half_open", &["half_open::from_the_syn_on"]),
-    ("mini", &["close::client_first"]),
+    ("mini", &["close::client_first", "time_wait::none_without_a_fin", "time_wait::reused"]),
     ("mini_reset", &["reset::of_a_peer_that_writes_on"]),
     ("connect_return", &["refused::no_route"]),
     ("send", &["truth::passed_write_only"]),

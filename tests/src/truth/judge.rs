@@ -153,7 +153,8 @@ fn one(
     boots: &[i64],
     tracer: Tracer,
 ) {
-    let ends = own.iter().any(|&i| events[i].new.as_deref() == Some("CLOSE"));
+    // TIME_WAIT is no socket any more, and lasts longer than the case.
+    let ends = own.iter().any(|&i| matches!(events[i].new.as_deref(), Some("CLOSE" | "TIME_WAIT")));
     let accepted = life.acts.iter().any(|act| act.what == What::Accept);
     let told = own.iter().any(|&i| events[i].is("accept") || events[i].is("seed"));
     if !ends || (tracer == Tracer::Netbreath && accepted && !told) {
