@@ -75,6 +75,14 @@ pub mod emit {
     pub const RESET: u32 = 1 << 8;
     pub const DROP: u32 = 1 << 9;
     pub const HALF_OPEN: u32 = 1 << 10;
+    pub const UDP: u32 = 1 << 24;
+    pub const DNS: u32 = 1 << 25;
+    pub const UNIX: u32 = 1 << 26;
+
+    /// Any that needs what is remembered of UDP sockets.
+    pub const DATAGRAM: u32 = UDP | DNS;
+    /// Any that is about TCP.
+    pub const TCP: u32 = !(UDP | DNS | UNIX | PROCESS);
 }
 
 /// Places in the map `START`: what a pass over all there is finds at the start.

@@ -25,10 +25,26 @@ pub enum Hook {
     HalfOpen = 18,
     Mini = 19,
     MiniReset = 20,
+    UdpOpen = 21,
+    UdpBind = 22,
+    UdpConnect = 23,
+    UdpSend = 24,
+    UdpReceive = 25,
+    UdpPacket = 26,
+    UdpClose = 27,
+    SeedUdp = 28,
+    SeedUnix = 29,
+    UnixBind = 30,
+    UnixListen = 31,
+    UnixConnect = 32,
+    UnixAccept = 33,
+    UnixSend = 34,
+    UnixReceive = 35,
+    UnixClose = 36,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 21] = [
+    pub const ALL: [Hook; 37] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
@@ -50,6 +66,22 @@ impl Hook {
         Hook::HalfOpen,
         Hook::Mini,
         Hook::MiniReset,
+        Hook::UdpOpen,
+        Hook::UdpBind,
+        Hook::UdpConnect,
+        Hook::UdpSend,
+        Hook::UdpReceive,
+        Hook::UdpPacket,
+        Hook::UdpClose,
+        Hook::SeedUdp,
+        Hook::SeedUnix,
+        Hook::UnixBind,
+        Hook::UnixListen,
+        Hook::UnixConnect,
+        Hook::UnixAccept,
+        Hook::UnixSend,
+        Hook::UnixReceive,
+        Hook::UnixClose,
     ];
 
     /// The hook's name, as `doctor` and gaps print it.
@@ -76,6 +108,22 @@ impl Hook {
             Hook::HalfOpen => "half_open",
             Hook::Mini => "mini",
             Hook::MiniReset => "mini_reset",
+            Hook::UdpOpen => "udp_open",
+            Hook::UdpBind => "udp_bind",
+            Hook::UdpConnect => "udp_connect",
+            Hook::UdpSend => "udp_send",
+            Hook::UdpReceive => "udp_receive",
+            Hook::UdpPacket => "udp_packet",
+            Hook::UdpClose => "udp_close",
+            Hook::SeedUdp => "seed_udp",
+            Hook::SeedUnix => "seed_unix",
+            Hook::UnixBind => "unix_bind",
+            Hook::UnixListen => "unix_listen",
+            Hook::UnixConnect => "unix_connect",
+            Hook::UnixAccept => "unix_accept",
+            Hook::UnixSend => "unix_send",
+            Hook::UnixReceive => "unix_receive",
+            Hook::UnixClose => "unix_close",
         }
     }
 }

@@ -26,6 +26,12 @@ pub enum Kind {
     HalfOpen = 30,
     /// A packet came to a mini-socket, or the mini-socket has ended.
     Mini = 31,
+    /// What became of a UDP socket.
+    Udp = 40,
+    /// A datagram from or to a port of DNS.
+    Dns = 41,
+    /// What became of a UNIX socket.
+    Unix = 42,
 }
 
 impl Kind {
@@ -48,6 +54,9 @@ impl Kind {
             24 => Some(Kind::Drop),
             30 => Some(Kind::HalfOpen),
             31 => Some(Kind::Mini),
+            40 => Some(Kind::Udp),
+            41 => Some(Kind::Dns),
+            42 => Some(Kind::Unix),
             _ => None,
         }
     }
@@ -71,6 +80,8 @@ pub enum How {
     Snapshot = 5,
     /// It read from the socket or wrote to it.
     Io = 6,
+    /// It called bind().
+    Bind = 40,
 }
 
 impl How {
@@ -83,6 +94,7 @@ impl How {
             4 => How::Inherited,
             5 => How::Snapshot,
             6 => How::Io,
+            40 => How::Bind,
             _ => How::Unknown,
         }
     }
@@ -475,6 +487,150 @@ pub struct Program {
     pub args: [u8; ARGS],
 }
 
+/// What became of a UDP socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum UdpWhat {
+    /// It was given a local address.
+    Bind = 1,
+    /// It was given a remote address.
+    Connect = 2,
+    /// Its first datagram was sent.
+    Send = 3,
+    /// Its first datagram was read.
+    Receive = 4,
+    /// Its last descriptor was closed.
+    Close = 5,
+}
+
+impl UdpWhat {
+    /// The one with this number, if there is one.
+    pub const fn from_number(number: u8) -> Option<UdpWhat> {
+        match number {
+            1 => Some(UdpWhat::Bind),
+            2 => Some(UdpWhat::Connect),
+            3 => Some(UdpWhat::Send),
+            4 => Some(UdpWhat::Receive),
+            5 => Some(UdpWhat::Close),
+            _ => None,
+        }
+    }
+}
+
+/// Datagrams that a process has sent and read. One that the kernel splits on its way
+/// out, or joins on its way in (`UDP_SEGMENT`, `UDP_GRO`), counts as one.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes of payload.
+    pub sent_bytes: u64,
+    pub sent: u64,
+    /// Bytes of payload, also those that did not fit where they were read to.
+    pub received_bytes: u64,
+    pub received: u64,
+}
+
+/// Something became of a UDP socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Udp {
+    pub header: Header,
+    /// For a datagram, its flow is the datagram's own.
+    pub socket: Socket,
+    /// Since the socket was made, or since netbreath started.
+    pub traffic: Traffic,
+    /// Bytes of this datagram's payload.
+    pub len: u32,
+    /// [`UdpWhat`] as a number.
+    pub what: u8,
+    pub zero: [u8; 3],
+}
+
+/// Bytes of a message of DNS that are kept: what fits without extensions (RFC 1035,
+/// section 2.3.4).
+pub const DNS_KEPT: usize = 512;
+
+/// A datagram from or to a port of DNS.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dns {
+    pub header: Header,
+    /// Its flow is the datagram's own.
+    pub socket: Socket,
+    /// Length of the message, which can be longer than `message`.
+    pub len: u32,
+    /// 1 if the socket sent it, 0 if it came in.
+    pub sent: u32,
+    pub message: [u8; DNS_KEPT],
+}
+
+/// What became of a UNIX socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum UnixWhat {
+    Listen = 1,
+    Connect = 2,
+    Accept = 3,
+    Close = 4,
+    /// Another process than the owner used it.
+    Owner = 5,
+    /// It existed when netbreath started.
+    Seed = 6,
+    /// It was given a name, and takes datagrams under it.
+    Bind = 7,
+}
+
+impl UnixWhat {
+    /// The one with this number, if there is one.
+    pub const fn from_number(number: u8) -> Option<UnixWhat> {
+        match number {
+            1 => Some(UnixWhat::Listen),
+            2 => Some(UnixWhat::Connect),
+            3 => Some(UnixWhat::Accept),
+            4 => Some(UnixWhat::Close),
+            5 => Some(UnixWhat::Owner),
+            6 => Some(UnixWhat::Seed),
+            7 => Some(UnixWhat::Bind),
+            _ => None,
+        }
+    }
+}
+
+/// Bytes that hold the longest name of a UNIX socket (`sun_path` is 108).
+pub const UNIX_PATH: usize = 112;
+
+/// Something became of a UNIX socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unix {
+    pub header: Header,
+    /// Inode number of the socket, which no other has while the machine runs.
+    pub inode: u64,
+    /// That of the socket at the other end; 0 if there is none, or it is not accepted.
+    pub peer: u64,
+    /// Id of its cgroup in the unified hierarchy; 0 if unknown.
+    pub cgroup: u64,
+    /// Inode number of its network namespace; 0 if unknown.
+    pub netns: u32,
+    /// 1 if it was seen when it listened, connected or was accepted.
+    pub born: u32,
+    pub owner: Owner,
+    pub opener: Owner,
+    /// Who owns the other end; [`UnixWhat::Owner`]: who owned it before.
+    pub other: Owner,
+    /// Its descriptor; `u32::MAX` if not known.
+    pub fd: u32,
+    /// [`UnixWhat`] as a number.
+    pub what: u8,
+    /// 1 stream, 2 datagrams, 5 packets in sequence: `SOCK_*`.
+    pub kind: u8,
+    /// Bytes of `path` that count: 0 for a socket without a name at either end.
+    pub path_len: u16,
+    /// Its name, or that of the other end: a path, with its NUL, or after a NUL any bytes
+    /// (the abstract namespace).
+    pub path: [u8; UNIX_PATH],
+}
+
 /// Something to copy out of the ring.
 ///
 /// # Safety
@@ -510,6 +666,9 @@ records! {
     Drop: 184, &[Kind::Drop];
     HalfOpen: 184, &[Kind::HalfOpen];
     Mini: 48, &[Kind::Mini];
+    Udp: 216, &[Kind::Udp];
+    Dns: 696, &[Kind::Dns];
+    Unix: 304, &[Kind::Unix];
 }
 
 const _: () = assert!(size_of::<Header>() == 32);

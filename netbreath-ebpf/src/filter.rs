@@ -76,10 +76,7 @@ pub fn place<K: Kernel>(sk: K, flow: &Flow, netns: u32, last: bool) -> Verdict {
     if config::FAMILY() != 0 && config::FAMILY() != family(flow) {
         return Verdict::Drop;
     }
-    if config::filters(filter::NETNS) && unsafe { NETNS.get(netns) }.is_none() {
-        return Verdict::Drop;
-    }
-    if config::filters(filter::CGROUP) && !sock::in_cgroup(sk, config::CGROUP(), config::LEVEL()) {
+    if !is_here(sk, netns) {
         return Verdict::Drop;
     }
     if !addrs(flow) {
@@ -98,6 +95,15 @@ pub fn place<K: Kernel>(sk: K, flow: &Flow, netns: u32, last: bool) -> Verdict {
         }
     }
     Verdict::Keep
+}
+
+/// Whether a socket is in the namespace and the cgroup that are asked for.
+#[inline(always)]
+pub fn is_here<K: Kernel>(sk: K, netns: u32) -> bool {
+    if config::filters(filter::NETNS) && unsafe { NETNS.get(netns) }.is_none() {
+        return false;
+    }
+    !config::filters(filter::CGROUP) || sock::in_cgroup(sk, config::CGROUP(), config::LEVEL())
 }
 
 /// Whether an owner is one of those asked for.

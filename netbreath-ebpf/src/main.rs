@@ -20,6 +20,8 @@ mod sock;
 mod start;
 mod subject;
 mod task;
+mod udp;
+mod unix;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {

@@ -3,11 +3,13 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock};
+use netbreath_common::offset::ABSENT;
 use netbreath_common::record::{Flow, Socket};
 
 use crate::config;
 use crate::kernel::{Kernel, Typed, Untyped, Walked};
 
+const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
@@ -70,12 +72,44 @@ pub fn is_inet<K: Kernel>(sk: K) -> bool {
     matches!(sk.read::<u16>(config::SOCK_FAMILY()), AF_INET | AF_INET6)
 }
 
+/// Whether its own family is IPv4.
+#[inline(always)]
+pub fn is_v4<K: Kernel>(sk: K) -> bool {
+    sk.read::<u16>(config::SOCK_FAMILY()) == AF_INET
+}
+
 /// Whether it speaks TCP, or MPTCP.
 #[inline(always)]
 pub fn is_tcp<K: Kernel>(sk: K) -> bool {
     const IPPROTO_TCP: u16 = 6;
     const IPPROTO_MPTCP: u16 = 262;
     matches!(protocol(sk), IPPROTO_TCP | IPPROTO_MPTCP)
+}
+
+/// Whether it speaks UDP. A raw socket may have its number too.
+#[inline(always)]
+pub fn is_udp<K: Kernel>(sk: K) -> bool {
+    const IPPROTO_UDP: u16 = 17;
+    const SOCK_DGRAM: u16 = 2;
+    protocol(sk) == IPPROTO_UDP && kind(sk) == SOCK_DGRAM
+}
+
+/// Whether it is a UNIX socket.
+#[inline(always)]
+pub fn is_unix<K: Kernel>(sk: K) -> bool {
+    sk.load(config::SOCK_FAMILY()).unwrap_or(0u16) == AF_UNIX
+}
+
+/// Its `SOCK_*`.
+#[inline(always)]
+pub fn kind<K: Kernel>(sk: K) -> u16 {
+    sk.load(config::SOCK_TYPE()).unwrap_or(0)
+}
+
+/// Whether a UDP socket has a datagram of which only a part is there yet.
+#[inline(always)]
+pub fn is_corked(sk: Untyped) -> bool {
+    config::UDP_PENDING() != ABSENT && sk.load(config::UDP_PENDING()).unwrap_or(0u32) != 0
 }
 
 /// The socket's TCP state.
@@ -177,7 +211,6 @@ pub fn in_cgroup<K: Kernel>(sk: K, id: u64, level: u32) -> bool {
 
 #[inline(always)]
 fn in_cgroup_untyped(sk: Untyped, id: u64, level: u32) -> Option<bool> {
-    use netbreath_common::offset::ABSENT;
     let cgroup = sk.follow(config::SOCK_CGROUP())?;
     if cgroup.load::<u32>(config::CGROUP_LEVEL())? < level {
         return Some(false);

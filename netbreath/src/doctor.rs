@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use crate::event::Family;
-use crate::filter::{Cgroup, Filter, Network};
+use crate::filter::{Cgroup, EventKind, Filter, Network};
 use crate::source::Ask;
 use crate::source::ebpf::{self, Reached, Tracefs, Tried, Verdict, privilege};
 
@@ -125,7 +125,7 @@ pub fn rungs() -> (Health, String) {
 /// A question that needs every hook.
 fn everything() -> Ask {
     Ask {
-        filter: Filter { command: true, ..Filter::default() },
+        filter: Filter { command: true, events: vec![EventKind::All], ..Filter::default() },
         ring_size: 1 << 16,
         max_sockets: 1024,
         accept_hook: true,
@@ -142,6 +142,7 @@ fn filtered() -> Ask {
     let everywhere = || vec![Network { addr: Ipv4Addr::UNSPECIFIED.into(), prefix: 0 }];
     let filter = Filter {
         command: true,
+        events: vec![EventKind::All],
         comms: vec!["netbreath".to_owned()],
         uids: vec![0],
         port: vec![0..=u16::MAX],

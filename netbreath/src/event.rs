@@ -9,12 +9,18 @@ use std::sync::Arc;
 use netbreath_common::tcp::TcpState;
 
 use crate::container;
+use crate::event::network::{Address, Change, Changed, Link, Neighbour, Route};
 
 mod errno;
 mod json;
+pub mod network;
+mod udp;
+mod unix;
 mod wire;
 pub use errno::Errno;
 pub use json::write as write_json;
+pub use udp::{Datagrams, Dns, DnsMessage, Udp, UdpWhat};
+pub use unix::{Unix, UnixKind, UnixWhat};
 pub use wire::{Line, WireError};
 
 /// Something that happened, or a gap in what could be seen.
@@ -52,12 +58,26 @@ pub enum Body {
     Reset(Reset),
     /// The kernel threw a packet of the connection away.
     Drop(Drop),
+    /// Something became of a UDP socket.
+    Udp(Udp),
+    /// A message of DNS.
+    Dns(Box<Dns>),
+    /// Something became of a UNIX socket.
+    Unix(Box<Unix>),
     /// A process became another program.
     Exec(Process),
     /// A process began, as a copy of its parent.
     Fork(Process),
     /// A process ended, with all its threads; its sockets are closed after this.
     Exit(Process),
+    /// An interface came, went, or is not what it was.
+    Link(Box<Changed<Link>>),
+    /// An interface got an address, or lost one.
+    Address(Box<Changed<Address>>),
+    /// A routing table changed.
+    Route(Box<Changed<Route>>),
+    /// A neighbour answers, or no longer does.
+    Neighbour(Box<Changed<Neighbour>>),
     /// Boot time zero is this wall-clock time, in nanoseconds since the epoch.
     Clock { boot: i64 },
     /// Something could not be seen, or was lost.
@@ -78,9 +98,16 @@ impl Body {
             Body::Retransmit(_) => "retransmit",
             Body::Reset(_) => "reset",
             Body::Drop(_) => "drop",
+            Body::Udp(_) => "udp",
+            Body::Dns(_) => "dns",
+            Body::Unix(_) => "unix",
             Body::Exec(_) => "exec",
             Body::Fork(_) => "fork",
             Body::Exit(_) => "exit",
+            Body::Link(_) => "link",
+            Body::Address(_) => "address",
+            Body::Route(_) => "route",
+            Body::Neighbour(_) => "neighbour",
             Body::Clock { .. } => "clock",
             Body::Gap(_) => "gap",
         }
@@ -97,11 +124,37 @@ impl Body {
             | Body::ConnectFailed(ConnectFailed { socket, .. })
             | Body::Retransmit(Retransmit { socket, .. })
             | Body::Reset(Reset { socket, .. })
-            | Body::Drop(Drop { socket, .. }) => Some(socket),
+            | Body::Drop(Drop { socket, .. })
+            | Body::Udp(Udp { socket, .. }) => Some(socket),
             Body::Closed(closed) => Some(&closed.socket),
-            Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => {
-                None
-            }
+            Body::Dns(dns) => Some(&dns.socket),
+            Body::Unix(_)
+            | Body::Exec(_)
+            | Body::Fork(_)
+            | Body::Exit(_)
+            | Body::Link(_)
+            | Body::Address(_)
+            | Body::Route(_)
+            | Body::Neighbour(_)
+            | Body::Clock { .. }
+            | Body::Gap(_) => None,
+        }
+    }
+
+    /// The process that owns the socket that the event is about; nothing if it is about
+    /// none.
+    pub fn owner(&self) -> Option<Option<&Owner>> {
+        match self {
+            Body::Unix(unix) => Some(unix.owner.as_ref()),
+            body => body.socket().map(|socket| socket.owner.as_ref()),
+        }
+    }
+
+    /// The cgroup of the socket that the event is about; nothing if it is about none.
+    pub fn cgroup(&self) -> Option<Option<&Cgroup>> {
+        match self {
+            Body::Unix(unix) => Some(unix.cgroup.as_ref()),
+            body => body.socket().map(|socket| socket.cgroup.as_ref()),
         }
     }
 
@@ -116,11 +169,20 @@ impl Body {
             | Body::ConnectFailed(ConnectFailed { socket, .. })
             | Body::Retransmit(Retransmit { socket, .. })
             | Body::Reset(Reset { socket, .. })
-            | Body::Drop(Drop { socket, .. }) => Some(socket),
+            | Body::Drop(Drop { socket, .. })
+            | Body::Udp(Udp { socket, .. }) => Some(socket),
             Body::Closed(closed) => Some(&mut closed.socket),
-            Body::Exec(_) | Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => {
-                None
-            }
+            Body::Dns(dns) => Some(&mut dns.socket),
+            Body::Unix(_)
+            | Body::Exec(_)
+            | Body::Fork(_)
+            | Body::Exit(_)
+            | Body::Link(_)
+            | Body::Address(_)
+            | Body::Route(_)
+            | Body::Neighbour(_)
+            | Body::Clock { .. }
+            | Body::Gap(_) => None,
         }
     }
 
@@ -138,8 +200,26 @@ impl Body {
             | Body::Retransmit(_)
             | Body::Reset(_)
             | Body::Drop(_)
+            | Body::Link(_)
+            | Body::Address(_)
+            | Body::Route(_)
+            | Body::Neighbour(_)
+            | Body::Udp(_)
+            | Body::Dns(_)
+            | Body::Unix(_)
             | Body::Clock { .. }
             | Body::Gap(_) => None,
+        }
+    }
+
+    /// What happened to the part of the network configuration that the event is about.
+    pub const fn change(&self) -> Option<Change> {
+        match self {
+            Body::Link(changed) => Some(changed.change),
+            Body::Address(changed) => Some(changed.change),
+            Body::Route(changed) => Some(changed.change),
+            Body::Neighbour(changed) => Some(changed.change),
+            _ => None,
         }
     }
 }
@@ -498,6 +578,7 @@ pub enum Proto {
     Mptcp,
     Sctp,
     Dccp,
+    Udp,
 }
 
 /// The two ends of a connection, as the socket sees them.
@@ -552,11 +633,13 @@ pub enum How {
     Snapshot,
     /// It read from the socket or wrote to it.
     Io,
+    /// It called bind().
+    Bind,
 }
 
 impl How {
-    pub const ALL: [How; 6] =
-        [How::Connect, How::Listen, How::Accept, How::Inherited, How::Snapshot, How::Io];
+    pub const ALL: [How; 7] =
+        [How::Connect, How::Listen, How::Accept, How::Inherited, How::Snapshot, How::Io, How::Bind];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -566,6 +649,7 @@ impl How {
             How::Inherited => "inherited",
             How::Snapshot => "snapshot",
             How::Io => "io",
+            How::Bind => "bind",
         }
     }
 }
@@ -585,7 +669,7 @@ impl Via {
 }
 
 impl Proto {
-    pub const ALL: [Proto; 4] = [Proto::Tcp, Proto::Mptcp, Proto::Sctp, Proto::Dccp];
+    pub const ALL: [Proto; 5] = [Proto::Tcp, Proto::Mptcp, Proto::Sctp, Proto::Dccp, Proto::Udp];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -593,6 +677,7 @@ impl Proto {
             Proto::Mptcp => "mptcp",
             Proto::Sctp => "sctp",
             Proto::Dccp => "dccp",
+            Proto::Udp => "udp",
         }
     }
 }

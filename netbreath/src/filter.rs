@@ -42,10 +42,16 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether events of this kind are asked for: those of sockets are unless others
-    /// are named, those of processes only by name.
+    /// Whether events of this kind are asked for: those of TCP are unless others are
+    /// named, those of processes, of other sockets and of the network's configuration only by
+    /// name.
     pub fn wants(&self, kind: EventKind) -> bool {
-        self.events.contains(&kind) || self.events.is_empty() && !kind.is_of_process()
+        self.names(kind) || self.events.is_empty() && kind.is_usual()
+    }
+
+    /// Whether events of this kind are asked for by name.
+    pub fn names(&self, kind: EventKind) -> bool {
+        self.events.iter().any(|named| *named == kind || *named == EventKind::All)
     }
 }
 
@@ -92,12 +98,28 @@ pub enum EventKind {
     Reset,
     /// Packets of connections that the kernel threw away.
     Drop,
+    /// UDP sockets: bound, connected, first datagram each way, closed; only if named here.
+    Udp,
+    /// Queries and responses of DNS; only if named here.
+    Dns,
+    /// UNIX sockets: listening, connected, accepted, closed; only if named here.
+    Unix,
     /// Processes that become another program; only if named here.
     Exec,
     /// Processes that begin; only if named here.
     Fork,
     /// Processes that end; only if named here.
     Exit,
+    /// Interfaces that come, go or change; only if named here.
+    Link,
+    /// Addresses of interfaces that come or go; only if named here.
+    Address,
+    /// Routes that come, go or change; only if named here.
+    Route,
+    /// Neighbours that answer or no longer do; only if named here.
+    Neighbour,
+    /// All of these.
+    All,
 }
 
 impl EventKind {
@@ -114,10 +136,33 @@ impl EventKind {
             EventKind::Retransmit => "retransmit",
             EventKind::Reset => "reset",
             EventKind::Drop => "drop",
+            EventKind::Udp => "udp",
+            EventKind::Dns => "dns",
+            EventKind::Unix => "unix",
             EventKind::Exec => "exec",
             EventKind::Fork => "fork",
             EventKind::Exit => "exit",
+            EventKind::Link => "link",
+            EventKind::Address => "address",
+            EventKind::Route => "route",
+            EventKind::Neighbour => "neighbour",
+            EventKind::All => "all",
         }
+    }
+
+    /// Whether such an event is about the network's configuration.
+    pub const fn is_of_network(&self) -> bool {
+        matches!(
+            self,
+            EventKind::Link | EventKind::Address | EventKind::Route | EventKind::Neighbour
+        )
+    }
+
+    /// Whether such events come unless others are asked for.
+    pub const fn is_usual(&self) -> bool {
+        !self.is_of_process()
+            && !self.is_of_network()
+            && !matches!(self, EventKind::Udp | EventKind::Dns | EventKind::Unix | EventKind::All)
     }
 
     /// Whether such an event is about a process and no socket.

@@ -9,6 +9,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+pub mod answer;
 pub mod cli;
 pub mod command;
 pub mod container;
@@ -20,8 +21,10 @@ pub mod host;
 pub mod life;
 pub mod name;
 pub mod output;
+pub mod packet;
 pub mod plan;
 pub mod run;
+pub mod service;
 pub mod source;
 pub mod table;
 pub mod view;

@@ -1,23 +1,34 @@
 //! Parse, plan, run, exit code.
 
-use std::ffi::OsStr;
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
-use netbreath::cli::{Cli, Command, DoctorArgs, FormatName, TraceArgs};
+use netbreath::cli::network::normalized;
+use netbreath::cli::{Cli, Command, DoctorArgs, FormatName, ServicesArgs, TraceArgs};
 use netbreath::doctor::Health;
+use netbreath::host::Host;
 use netbreath::output::Output;
+use netbreath::plan::network::Plan;
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
-use netbreath::source::{Source, ebpf, replay};
-use netbreath::{command, doctor, host, plan};
+use netbreath::source::merge::Merged;
+use netbreath::source::{Source, ebpf, netlink, replay};
+use netbreath::{answer, command, doctor, host, plan};
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = match Cli::parse_from(normalized(std::env::args_os())).command {
         Command::Trace(args) => trace(&args),
+        Command::Ifconfig(args) => network(plan::network::ifconfig(&args)),
+        Command::Ip(args) => network(plan::network::ip(&args)),
+        Command::Route(args) => network(plan::network::route(&args)),
+        Command::Arp(args) => network(plan::network::arp(&args)),
+        Command::Netstat(args) => network(plan::network::netstat(&args)),
+        Command::Services(args) => services(&args),
         Command::Doctor(args) => doctor(&args),
     };
     result.unwrap_or_else(|Failure { code, error }| {
@@ -64,16 +75,33 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .context("cannot start the loop that waits for events")?;
-    let out = open_output(&plan)?;
+    let out = open_output(plan.to.as_deref())?;
+    let session = Session {
+        command: &plan.command,
+        output: &plan.output,
+        to: plan.to.as_deref(),
+        ready_file: plan.ready_file.as_deref(),
+        limits: Limits { count: plan.count, duration: plan.duration },
+        greeting: plan.greeting,
+        is_replay: plan.replay.is_some(),
+        max_sockets: plan.ask.max_sockets as usize,
+    };
     let outcome = runtime.block_on(async {
         if let Some(recording) = &plan.replay {
-            return follow(&plan, replay::open(recording)?, out).await;
+            return follow(&session, replay::open(recording)?, out).await;
         }
         let source = ebpf::open(&plan.ask).map_err(|error| Failure {
             code: if error.is_privilege() { PRIVILEGE } else { WRONG },
             error: error.into(),
         })?;
-        follow(&plan, source, out).await
+        // The network's configuration, in the network namespace that we are in.
+        match netlink::Ask::named(&plan.ask.filter.events) {
+            None => follow(&session, source, out).await,
+            Some(ask) => {
+                let network = netlink::open(ask).map_err(unwatched)?;
+                follow(&session, Merged::new(source, network), out).await
+            }
+        }
     })?;
     if plan.strict && outcome.lost > 0 {
         let error = anyhow!(
@@ -86,6 +114,81 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
         return Err(Failure { code, error });
     }
     Ok(ExitCode::from(outcome.code()))
+}
+
+/// Answers a question about the network configuration, or watches it change.
+fn network(plan: Result<Plan, plan::network::Error>) -> Result<ExitCode, Failure> {
+    match plan? {
+        Plan::Answer(question) => {
+            let mut out = Vec::new();
+            let terminal = host::System.terminal();
+            answer::answer(&question, terminal, &mut out).map_err(unanswered)?;
+            print(&out)
+        }
+        Plan::Watch(watch) => changes(&watch),
+    }
+}
+
+/// Shows changes of the network configuration until something ends it.
+fn changes(watch: &plan::network::Watch) -> Result<ExitCode, Failure> {
+    let output = plan::network::output(watch, &host::System);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the loop that waits for events")?;
+    let out = open_output(watch.to.as_deref())?;
+    let quiet = output.format != FormatName::Text || !host::System.terminal().stderr;
+    let session = Session {
+        command: &[],
+        output: &output,
+        to: watch.to.as_deref(),
+        ready_file: watch.ready_file.as_deref(),
+        limits: Limits { count: watch.count, duration: watch.duration },
+        greeting: (!quiet).then_some("watching changes; Ctrl-C ends"),
+        is_replay: watch.replay.is_some(),
+        max_sockets: 65_536,
+    };
+    let outcome = runtime.block_on(async {
+        if let Some(recording) = &watch.replay {
+            return follow(&session, replay::open(recording)?, out).await;
+        }
+        let ask = answer::watched(watch).map_err(unanswered)?;
+        let source = netlink::open(ask).map_err(unwatched)?;
+        follow(&session, source, out).await
+    })?;
+    Ok(ExitCode::from(match outcome.code() {
+        // That nothing changed in the time given is an answer too.
+        1 => 0,
+        code => code,
+    }))
+}
+
+fn services(args: &ServicesArgs) -> Result<ExitCode, Failure> {
+    let mut out = Vec::new();
+    let terminal = host::System.terminal();
+    answer::services(args.query.as_deref(), args.format, terminal, &mut out).map_err(unanswered)?;
+    print(&out)
+}
+
+fn unwatched(error: netlink::Error) -> Failure {
+    let code = if error.is_privilege() { PRIVILEGE } else { WRONG };
+    Failure { code, error: error.into() }
+}
+
+fn unanswered(error: answer::Error) -> Failure {
+    Failure { code: error.code(), error: error.into() }
+}
+
+/// Writes an answer to standard output. Whose reader went away has seen enough.
+fn print(out: &[u8]) -> Result<ExitCode, Failure> {
+    let mut stdout: File =
+        io::stdout().as_fd().try_clone_to_owned().context("cannot use standard output")?.into();
+    match stdout.write_all(out) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow!(error).context("cannot write to standard output").into())
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
@@ -103,8 +206,8 @@ fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Standard output without the standard library's buffer, or the file asked for.
-fn open_output(plan: &plan::Trace) -> anyhow::Result<Output> {
-    match &plan.to {
+fn open_output(to: Option<&Path>) -> anyhow::Result<Output> {
+    match to {
         None => {
             let stdout = io::stdout().as_fd().try_clone_to_owned();
             Ok(Output::shared(stdout.context("cannot use standard output")?.into()))
@@ -119,23 +222,35 @@ fn open_output(plan: &plan::Trace) -> anyhow::Result<Output> {
     }
 }
 
+/// What a run over events needs beside its source.
+struct Session<'a> {
+    command: &'a [OsString],
+    output: &'a plan::Output,
+    to: Option<&'a Path>,
+    ready_file: Option<&'a Path>,
+    limits: Limits,
+    greeting: Option<&'static str>,
+    is_replay: bool,
+    max_sockets: usize,
+}
+
 /// Starts the command, if there is one, and runs until the end.
 async fn follow<S: Source>(
-    plan: &plan::Trace,
+    session: &Session<'_>,
     mut source: S,
     out: Output,
 ) -> Result<Outcome, Failure> {
     let signals = OwnSignals::catch()?;
-    let held = if plan.command.is_empty() {
+    let held = if session.command.is_empty() {
         None
     } else {
         let caller = host::caller().context("cannot tell who called sudo")?;
         let failed = |error: command::Error| Failure { code: error.code(), error: error.into() };
-        let held = command::hold(&plan.command, caller).map_err(failed)?;
+        let held = command::hold(session.command, caller).map_err(failed)?;
         source.follow(held.pid()).context("cannot follow the command")?;
         Some((held, failed))
     };
-    if let Some(path) = &plan.ready_file {
+    if let Some(path) = session.ready_file {
         fs::write(path, "ready\n").with_context(|| {
             format!("cannot write the ready file {}: choose another path", path.display())
         })?;
@@ -145,18 +260,18 @@ async fn follow<S: Source>(
         Some((held, failed)) => Some(held.release().map_err(failed)?),
         None => None,
     };
-    let to = plan.to.as_deref().map_or(OsStr::new("standard output"), |path| path.as_os_str());
-    let quiet = plan.output.format != FormatName::Text || started || plan.replay.is_some();
+    let to = session.to.map_or(OsStr::new("standard output"), Path::as_os_str);
+    let quiet = session.output.format != FormatName::Text || started || session.is_replay;
     let run = Run {
-        lines: Lines::new(&plan.output),
+        lines: Lines::new(session.output),
         out,
         to: to.display().to_string(),
         talk: io::stderr(),
-        greeting: plan.greeting.or((!quiet).then_some("watching")),
+        greeting: session.greeting.or((!quiet).then_some("watching")),
         signals,
         command,
-        limits: Limits { count: plan.count, duration: plan.duration },
-        max_sockets: plan.ask.max_sockets as usize,
+        limits: session.limits,
+        max_sockets: session.max_sockets,
     };
     run.run(&mut source)
         .await

@@ -1,11 +1,12 @@
 //! Host names for addresses. A look-up can take seconds, so it runs on threads of
 //! its own; the stream asks what is known already and never waits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Addresses remembered in each of two generations.
 const REMEMBERED: usize = 4096;
@@ -26,6 +27,8 @@ pub struct Names {
     /// What was asked for: `None` is "no name", or "not yet".
     young: HashMap<IpAddr, Option<Box<str>>>,
     old: HashMap<IpAddr, Option<Box<str>>>,
+    /// Asked, and not answered yet.
+    pending: HashSet<IpAddr>,
     ask: SyncSender<IpAddr>,
     answers: Receiver<(IpAddr, Option<String>)>,
 }
@@ -60,6 +63,7 @@ impl Names {
             hosts: parse_hosts(hosts),
             young: HashMap::with_capacity(REMEMBERED),
             old: HashMap::new(),
+            pending: HashSet::new(),
             ask,
             answers,
         }
@@ -69,6 +73,7 @@ impl Names {
     pub fn name(&mut self, addr: IpAddr) -> Option<&str> {
         let addr = addr.to_canonical();
         while let Ok((addr, name)) = self.answers.try_recv() {
+            self.pending.remove(&addr);
             self.remember(addr, name.map(String::into_boxed_str));
         }
         if self.hosts.contains_key(&addr) {
@@ -78,10 +83,25 @@ impl Names {
             if let Some(name) = self.old.remove(&addr) {
                 self.remember(addr, name);
             } else if self.ask.try_send(addr).is_ok() {
+                self.pending.insert(addr);
                 self.remember(addr, None);
             }
         }
         self.young.get(&addr)?.as_deref()
+    }
+
+    /// The name of `addr`, or that it has none; nothing while that is not known yet.
+    fn answer(&mut self, addr: IpAddr) -> Option<Option<&str>> {
+        let canonical = addr.to_canonical();
+        let asked = self.name(addr).is_none() && self.pending.contains(&canonical);
+        if asked {
+            return None;
+        }
+        if !self.hosts.contains_key(&canonical) && !self.young.contains_key(&canonical) {
+            // There was no room for the question: it is asked again.
+            return None;
+        }
+        Some(self.name(addr))
     }
 
     fn remember(&mut self, addr: IpAddr, name: Option<Box<str>>) {
@@ -90,6 +110,56 @@ impl Names {
             self.young.clear();
         }
         self.young.insert(addr, name);
+    }
+}
+
+/// Names of the hosts that one answer is about, looked up before it is written: a name
+/// server that does not answer costs a limited time, not the answer.
+#[derive(Debug, Default)]
+pub struct HostNames {
+    names: Option<HashMap<IpAddr, String>>,
+}
+
+impl HostNames {
+    /// No names: addresses stay numbers.
+    pub fn off() -> HostNames {
+        HostNames::default()
+    }
+
+    /// Those of `addrs` that are known within `limit`.
+    pub fn of(addrs: impl Iterator<Item = IpAddr>, limit: Duration) -> HostNames {
+        HostNames::with(&mut Names::system(), addrs, limit)
+    }
+
+    fn with(names: &mut Names, addrs: impl Iterator<Item = IpAddr>, limit: Duration) -> HostNames {
+        let mut found = HashMap::new();
+        let mut open: Vec<IpAddr> = addrs.filter(|addr| !addr.is_unspecified()).collect();
+        open.sort_unstable();
+        open.dedup();
+        let end = Instant::now() + limit;
+        loop {
+            open.retain(|addr| match names.answer(*addr) {
+                Some(Some(name)) => {
+                    found.insert(*addr, name.to_owned());
+                    false
+                }
+                Some(None) => false,
+                None => true,
+            });
+            if open.is_empty() || Instant::now() >= end {
+                return HostNames { names: Some(found) };
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Whether names are wanted at all.
+    pub const fn is_on(&self) -> bool {
+        self.names.is_some()
+    }
+
+    pub fn name(&self, addr: IpAddr) -> Option<&str> {
+        self.names.as_ref()?.get(&addr).map(String::as_str)
     }
 }
 
@@ -129,7 +199,6 @@ fn resolve(addr: IpAddr) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
 
     #[test]
     fn a_hosts_file_names_addresses_at_once() {
@@ -162,5 +231,24 @@ mod tests {
             assert!(Instant::now() < end, "no answer");
             thread::sleep(Duration::from_millis(1));
         }
+    }
+    #[test]
+    fn an_answer_waits_for_names_no_longer_than_its_limit() {
+        let addrs = |n: u32| (1..=n).map(|i| IpAddr::from(i.to_be_bytes()));
+        let mut names = Names::new("0.0.0.1 first\n", |addr| {
+            (addr != IpAddr::from([0, 0, 0, 2])).then(|| format!("host-{addr}"))
+        });
+        // More than may wait at once.
+        let found = HostNames::with(&mut names, addrs(600), Duration::from_secs(20));
+        assert_eq!(found.name([0, 0, 0, 1].into()), Some("first"));
+        assert_eq!(found.name([0, 0, 0, 2].into()), None);
+        assert_eq!(found.name([0, 0, 2, 88].into()), Some("host-0.0.2.88"));
+        let mut dead = Names::new("", |_| {
+            thread::sleep(Duration::from_secs(3600));
+            None
+        });
+        let found = HostNames::with(&mut dead, addrs(9), Duration::from_millis(20));
+        assert!(found.is_on() && found.name([0, 0, 0, 1].into()).is_none());
+        assert!(!HostNames::off().is_on());
     }
 }

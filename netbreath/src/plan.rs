@@ -1,6 +1,9 @@
 //! From what was typed to what it means. Nothing is started or opened here, and
 //! what only the operating system knows is asked through [`Host`].
 
+mod ip;
+pub mod network;
+
 use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
@@ -19,7 +22,7 @@ use crate::format::text::Style;
 use crate::host::{Host, Process};
 use crate::source::Ask;
 use crate::view::Column;
-use crate::view::trace::{COLUMNS, LEAST_NEEDED, USUAL, column_named};
+use crate::view::trace::{COLUMNS, KEYS, LEAST_NEEDED, USUAL, column_named};
 
 /// A trace that makes sense.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub struct Trace {
 pub struct Output {
     pub format: FormatName,
     pub columns: Vec<&'static Column<Event>>,
+    /// The keys of a row in JSON, in order.
+    pub keys: &'static [&'static str],
     /// Keys of columns to leave out, in this order, where room is short.
     pub spare: Vec<&'static str>,
     /// Columns of the terminal; none for a file or a pipe.
@@ -54,6 +59,8 @@ pub struct Output {
     pub seeds: bool,
     /// Processes that begin, become other programs and end are rows too.
     pub processes: bool,
+    /// The events are about sockets, so that the summary counts those.
+    pub sockets: bool,
 }
 
 /// Why a trace makes no sense.
@@ -179,8 +186,10 @@ pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
         && args.replay.is_none())
     .then_some(if filter == Filter::default() {
         "watching every TCP connection of this machine; Ctrl-C ends"
-    } else {
+    } else if filter.events.iter().all(EventKind::is_usual) {
         "watching the TCP connections that match; Ctrl-C ends"
+    } else {
+        "watching what matches; Ctrl-C ends"
     });
     Ok(Trace {
         ask: Ask {
@@ -216,6 +225,7 @@ fn filter(args: &TraceArgs, host: &impl Host) -> Result<Filter, Error> {
     let other = |kind: &&EventKind| **kind != EventKind::State;
     if !args.state.is_empty()
         && !args.event.contains(&EventKind::State)
+        && !args.event.contains(&EventKind::All)
         && let Some(event) = args.event.iter().find(other)
     {
         return Err(Error::StateAndEvent { event: event.name() });
@@ -518,6 +528,7 @@ fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
     Ok(Output {
         format,
         columns,
+        keys: &KEYS,
         spare,
         // Terminals that do not tell their width are taken for the classic one.
         width: on_terminal.then(|| match terminal.width {
@@ -535,8 +546,9 @@ fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
             timezone: TimeZone::system(),
         },
         names: !args.numeric,
-        seeds: args.event.contains(&EventKind::Seed),
-        processes: args.event.iter().any(EventKind::is_of_process),
+        seeds: args.event.iter().any(|kind| matches!(kind, EventKind::Seed | EventKind::All)),
+        processes: args.event.iter().any(|kind| kind.is_of_process() || *kind == EventKind::All),
+        sockets: true,
     })
 }
 
@@ -839,6 +851,7 @@ mod tests {
         assert_eq!(output(Terminal { width: None, ..terminal }, ""), (Some(80), true));
         assert!(on(terminal, "").unwrap().greeting.unwrap().contains("every TCP connection"));
         assert!(on(terminal, "--port 1").unwrap().greeting.unwrap().contains("match"));
+        assert!(on(terminal, "--event dns").unwrap().greeting.unwrap().contains("what matches"));
         assert!(on(terminal, "-- true").unwrap().greeting.is_none());
     }
 }

@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cli::FormatName;
 use crate::command::{self, Running};
-use crate::event::{Body, Event};
+use crate::event::network::Change;
+use crate::event::{Body, Event, UnixWhat};
 use crate::format::Format;
 use crate::format::csv::Csv;
 use crate::format::json::Json;
@@ -21,7 +22,6 @@ use crate::name::Names;
 use crate::plan::Output;
 use crate::source::{Cost, Source};
 use crate::table::{Counts, Tables};
-use crate::view::trace::KEYS;
 
 /// How long after the command's end its last events are waited for: connections
 /// close behind it.
@@ -46,6 +46,7 @@ pub struct Lines {
     shape: Shape,
     seeds: bool,
     processes: bool,
+    sockets: bool,
 }
 
 enum Shape {
@@ -58,7 +59,7 @@ impl Lines {
         let columns = &output.columns;
         let shape = match output.format {
             FormatName::Jsonl => Shape::Events(Jsonl::default()),
-            FormatName::Json => Shape::Sheet(Box::new(Json::new(columns, &KEYS))),
+            FormatName::Json => Shape::Sheet(Box::new(Json::new(columns, output.keys))),
             FormatName::Csv => Shape::Sheet(Box::new(Csv::new(columns))),
             FormatName::Text => {
                 let names = output.names.then(Names::system);
@@ -72,7 +73,7 @@ impl Lines {
                 )))
             }
         };
-        Lines { shape, seeds: output.seeds, processes: output.processes }
+        Lines { shape, seeds: output.seeds, processes: output.processes, sockets: output.sockets }
     }
 
     pub fn begin(&mut self, out: &mut Vec<u8>) {
@@ -93,9 +94,15 @@ impl Lines {
             | Body::Closed(_)
             | Body::Retransmit(_)
             | Body::Reset(_)
-            | Body::Drop(_) => true,
+            | Body::Drop(_)
+            | Body::Udp(_)
+            | Body::Dns(_) => true,
+            Body::Unix(ref unix) => unix.what != UnixWhat::Seed || self.seeds,
             Body::Seed(_) => self.seeds,
             Body::Exec(_) | Body::Fork(_) | Body::Exit(_) => self.processes,
+            Body::Link(_) | Body::Address(_) | Body::Route(_) | Body::Neighbour(_) => {
+                event.body.change() != Some(Change::Present)
+            }
             Body::Clock { .. } | Body::Gap(_) => false,
         };
         match &mut self.shape {
@@ -382,14 +389,13 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
             1 => format!("1 {one}"),
             count => format!("{count} {more}"),
         };
-        let open = many(open as u64, "socket", "sockets");
+        let (events, gaps) = (many(*shown, "event", "events"), many(counts.gaps, "gap", "gaps"));
+        let open = match self.lines.sockets {
+            true => format!("; {} still open", many(open as u64, "socket", "sockets")),
+            false => String::new(),
+        };
         // Why ignored: as for the greeting.
-        let _ = writeln!(
-            self.talk,
-            "{}, {lost} lost, {}; {open} still open",
-            many(*shown, "event", "events"),
-            many(counts.gaps, "gap", "gaps"),
-        );
+        let _ = writeln!(self.talk, "{events}, {lost} lost, {gaps}{open}");
     }
 
     fn costs(&mut self, costs: &[Cost]) {

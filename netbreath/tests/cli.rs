@@ -98,6 +98,12 @@ fn help_is_for_the_stranger() {
         (&["--help"][..], "sudo netbreath trace"),
         (&["trace", "-h"], "Only connections with this port at either end"),
         (&["trace", "--help"], "Exit codes:"),
+        (&["ifconfig", "--help"], "Exit codes:"),
+        (&["ip", "--help"], "netbreath ip monitor"),
+        (&["route", "--help"], "IPv6"),
+        (&["arp", "-h"], "Only of this interface"),
+        (&["netstat", "-h"], "netbreath netstat -rn"),
+        (&["services", "-h"], "http-alt"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
     ] {
         let (code, out, _) = run(arguments);
@@ -122,6 +128,59 @@ fn without_privilege_it_is_code_77() {
             assert_eq!((out.as_str(), talk.lines().count()), ("", 1));
         }
         Err(error) => skip(&format!("the user nobody cannot run the program here: {error}")),
+    }
+}
+
+/// No right is needed to ask what the network is.
+#[test]
+fn the_network_is_shown_to_everybody() {
+    for (arguments, part) in [
+        (&["ifconfig", "lo"][..], "lo: flags="),
+        (&["ifconfig", "lo", "--style", "bsd"], "\tinet 127.0.0.1 netmask 0xff000000"),
+        (&["ifconfig", "lo", "--explain"], "lo: loopback\n"),
+        (&["ip", "-br", "a", "show", "lo"], "lo "),
+        (&["ip", "-4", "-o", "addr", "show", "dev", "lo"], "1: lo    inet 127.0.0.1/8 "),
+        (&["route", "-n"], "Kernel IP routing table\nDestination     Gateway "),
+        (&["netstat", "-i", "-a"], "Kernel Interface table\nIface "),
+        (&["netstat", "-s", "--format", "csv"], "protocol,name,value,meaning,info\nIp,"),
+        (&["services", "8080"], "http-alt"),
+        (&["ip", "monitor", "--duration", "1ms"], "TIME "),
+    ] {
+        let mut command = netbreath(arguments);
+        // SAFETY: geteuid has no preconditions.
+        if unsafe { libc::geteuid() } == 0 {
+            command.uid(65_534).gid(65_534);
+        }
+        match command.output() {
+            Ok(output) => {
+                let (code, out, talk) = texts(output);
+                assert_eq!(code, Some(0), "{arguments:?}: {talk}");
+                assert!(out.contains(part), "{arguments:?}: {out}");
+            }
+            Err(error) => skip(&format!("the user nobody cannot run the program here: {error}")),
+        }
+    }
+    let (code, out, _) = run(&["ip", "-j", "addr", "show", "lo"]);
+    let all: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &all[0]["ifname"], all.len()), (Some(0), &"lo".into(), 1));
+}
+
+#[test]
+fn what_is_not_there_is_code_1_and_wrong_use_code_2() {
+    for (line, expected, message) in [
+        ("ifconfig nosuch0", 1, "there is no interface \"nosuch0\""),
+        ("ip link show nosuch0", 1, "there is no interface \"nosuch0\""),
+        ("services nosuch", 1, "there is no service \"nosuch\""),
+        ("ip addr add 10.0.0.1/8 dev lo", 2, "netbreath observes"),
+        ("ip -4 -6 addr", 2, "-4 and -6 exclude each other"),
+        ("ifconfig --format jsonl", 2, "add --follow"),
+        ("ifconfig --duration 1s", 2, "add --follow"),
+        ("netstat -n", 2, "add one of these"),
+        ("arp --explain --follow", 2, "--explain is text"),
+    ] {
+        let (code, out, talk) = run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!((code, out.as_str()), (Some(expected), ""), "{line}: {talk}");
+        assert!(talk.contains(message), "{line}: {talk}");
     }
 }
 

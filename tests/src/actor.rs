@@ -162,6 +162,34 @@ fn perform(lane: Lane, step: Step) -> Result<Said, Failed> {
         }
         Step::Connect { fd, to, wait } => connect(fd, to, wait).map(Said::Entry),
         Step::Accept { fd, call } => accept(fd, call).map(Said::Entry),
+        Step::OpenUnix { kind } => {
+            let before = socket::now();
+            entry(Role::Open, socket::open_unix(kind)?, before).map(Said::Entry)
+        }
+        Step::PairUnix { kind } => {
+            let before = socket::now();
+            let [one, other] = socket::pair_unix(kind)?;
+            Ok(Said::Pair(entry(Role::Open, one, before)?, entry(Role::Open, other, before)?))
+        }
+        Step::BindUnix { fd, name } => socket::bind_unix(fd, &name).map(done),
+        Step::ConnectUnix { fd, name } => {
+            let before = socket::now();
+            socket::connect_unix(fd, &name)?;
+            entry(Role::Connect, fd, before).map(Said::Entry)
+        }
+        Step::SendTo { fd, to, data, more } => socket::send_to(fd, to, &data, more).map(done),
+        Step::ReceiveFrom { fd, named, peek } => {
+            let (data, from) = socket::receive_from(fd, named, peek)?;
+            Ok(Said::Datagram { data, from })
+        }
+        Step::Ask { port, bytes, count } => ask(lane, port, bytes, count).map(done),
+        Step::Echo { fd, count } => {
+            for _ in 0..count {
+                let (data, from) = socket::receive_from(fd, true, false)?;
+                socket::send_to(fd, from, &data, false)?;
+            }
+            Ok(Said::Done)
+        }
         Step::Send { fd, bytes } => socket::send(fd, bytes).map(done),
         Step::Receive { fd, bytes } => socket::receive(fd, bytes).map(done),
         Step::Drain { fd } => {
@@ -228,6 +256,7 @@ fn entry(role: Role, fd: i32, before: i64) -> Result<Entry, Failed> {
     Ok(Entry {
         role,
         socket: socket::cookie(fd)?,
+        inode: socket::inode(fd)?,
         fd,
         pid: std::process::id(),
         tid: socket::tid(),
@@ -275,6 +304,20 @@ fn burst(lane: Lane, port: u16, net: u8, count: usize) -> Result<(), Failed> {
         }
         socket::send(fd, 16)?;
         socket::close(fd)?;
+    }
+    Ok(())
+}
+
+fn ask(lane: Lane, port: u16, bytes: usize, count: usize) -> Result<(), Failed> {
+    let to = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+    for _ in 0..count {
+        let before = socket::now();
+        let fd = socket::open(Family::V4, Proto::Udp)?;
+        socket::send_to(fd, Some(to), &vec![b'.'; bytes], false)?;
+        socket::receive_from(fd, false, false)?;
+        let entry = entry(Role::Open, fd, before)?;
+        socket::close(fd)?;
+        note(lane, entry)?;
     }
     Ok(())
 }

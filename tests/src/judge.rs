@@ -10,6 +10,9 @@ use serde_json::Value;
 use crate::event::{Event, Owner, endpoint};
 use crate::unseen::Unseen;
 
+mod told;
+pub use told::{Told, Word, judge_told};
+
 /// How far the tracer's wall clock may be from the actors': both read the same
 /// clocks, but the tracer adds an offset that it took earlier.
 const SLACK_NS: i64 = 5_000_000;

@@ -24,6 +24,8 @@ pub struct Entry {
     pub role: Role,
     /// `SO_COOKIE`.
     pub socket: u64,
+    /// Inode number of the socket itself.
+    pub inode: u64,
     pub fd: i32,
     pub pid: u32,
     pub tid: u32,

@@ -16,6 +16,7 @@ pub mod fault;
 pub mod judge;
 pub mod ledger;
 pub mod netns;
+pub mod network;
 pub mod reference;
 pub mod rung;
 pub mod scenario;

@@ -7,7 +7,7 @@ use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::null_mut;
 
-use crate::step::{Call, Family, Proto};
+use crate::step::{Call, Family, Proto, UnixKind};
 
 /// A call that failed, and what the kernel answered.
 #[derive(Debug)]
@@ -36,9 +36,103 @@ pub fn open(family: Family, proto: Proto) -> Result<i32> {
         Proto::Mptcp => (libc::SOCK_STREAM, libc::IPPROTO_MPTCP),
         Proto::Sctp => (libc::SOCK_STREAM, libc::IPPROTO_SCTP),
         Proto::Dccp => (libc::SOCK_DCCP, libc::IPPROTO_DCCP),
+        Proto::Udp => (libc::SOCK_DGRAM, libc::IPPROTO_UDP),
     };
     // SAFETY: takes no pointers.
     answer("socket", unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, proto) })
+}
+
+pub fn open_unix(kind: UnixKind) -> Result<i32> {
+    let kind = unix_kind(kind);
+    // SAFETY: takes no pointers.
+    answer("socket", unsafe { libc::socket(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0) })
+}
+
+pub fn pair_unix(kind: UnixKind) -> Result<[i32; 2]> {
+    let mut ends = [0; 2];
+    let kind = unix_kind(kind) | libc::SOCK_CLOEXEC;
+    // SAFETY: the kernel writes two descriptors.
+    let done = unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) };
+    answer("socketpair", done).map(|_| ends)
+}
+
+const fn unix_kind(kind: UnixKind) -> libc::c_int {
+    match kind {
+        UnixKind::Stream => libc::SOCK_STREAM,
+        UnixKind::Dgram => libc::SOCK_DGRAM,
+        UnixKind::Seqpacket => libc::SOCK_SEQPACKET,
+    }
+}
+
+pub fn bind_unix(fd: i32, name: &str) -> Result<()> {
+    let (addr, len) = unix_address(name);
+    // SAFETY: `addr` holds an address of `len` bytes.
+    answer("bind", unsafe { libc::bind(fd, (&raw const addr).cast(), len) }).map(drop)
+}
+
+pub fn connect_unix(fd: i32, name: &str) -> Result<()> {
+    let (addr, len) = unix_address(name);
+    // SAFETY: `addr` holds an address of `len` bytes.
+    answer("connect", unsafe { libc::connect(fd, (&raw const addr).cast(), len) }).map(drop)
+}
+
+fn unix_address(name: &str) -> (libc::sockaddr_un, libc::socklen_t) {
+    // SAFETY: all zeroes is a valid address.
+    let mut addr: libc::sockaddr_un = unsafe { zeroed() };
+    addr.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    for (place, byte) in addr.sun_path.iter_mut().zip(name.bytes()) {
+        *place = byte as libc::c_char;
+    }
+    let len = std::mem::offset_of!(libc::sockaddr_un, sun_path) + name.len();
+    (addr, len as libc::socklen_t)
+}
+
+/// Sends one datagram, or a part of one that is to become longer.
+pub fn send_to(fd: i32, to: Option<SocketAddr>, data: &[u8], more: bool) -> Result<()> {
+    let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
+    let addr = to.map(to_kernel);
+    let (place, len) = match &addr {
+        Some((storage, len)) => (std::ptr::from_ref(storage).cast(), *len),
+        None => (std::ptr::null(), 0),
+    };
+    // SAFETY: the data and the address, if there is one, are as long as is said.
+    let done = unsafe { libc::sendto(fd, data.as_ptr().cast(), data.len(), flags, place, len) };
+    match usize::try_from(done) {
+        Ok(done) if done == data.len() => Ok(()),
+        Ok(_) => Err(Failed { call: "sendto (a part was sent)", errno: 0 }),
+        Err(_) => Err(last("sendto")),
+    }
+}
+
+/// Reads one datagram, or looks at it, and with `named` its sender's address.
+pub fn receive_from(fd: i32, named: bool, peek: bool) -> Result<(Vec<u8>, Option<SocketAddr>)> {
+    let mut data = vec![0; 65536];
+    // SAFETY: all zeroes is a valid sockaddr_storage.
+    let mut storage: libc::sockaddr_storage = unsafe { zeroed() };
+    let mut len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    let flags = if peek { libc::MSG_PEEK } else { 0 };
+    readable(fd)?;
+    // SAFETY: the kernel writes no more than there is room for; nothing to null.
+    let done = unsafe {
+        if named {
+            let addr = (&raw mut storage).cast();
+            libc::recvfrom(fd, data.as_mut_ptr().cast(), data.len(), flags, addr, &raw mut len)
+        } else {
+            libc::recv(fd, data.as_mut_ptr().cast(), data.len(), flags)
+        }
+    };
+    data.truncate(usize::try_from(done).map_err(|_| last("recvfrom"))?);
+    let from = if named { Some(from_kernel(&storage)?) } else { None };
+    Ok((data, from))
+}
+
+/// Inode number of the socket.
+pub fn inode(fd: i32) -> Result<u64> {
+    // SAFETY: all zeroes is a valid stat, which the kernel fills.
+    let mut stat: libc::stat = unsafe { zeroed() };
+    // SAFETY: as above.
+    answer("fstat", unsafe { libc::fstat(fd, &raw mut stat) })?;
+    Ok(stat.st_ino)
 }
 
 pub fn cookie(fd: i32) -> Result<u64> {
@@ -58,6 +152,7 @@ pub fn proto(fd: i32) -> Result<&'static str> {
         libc::IPPROTO_MPTCP => "mptcp",
         libc::IPPROTO_SCTP => "sctp",
         libc::IPPROTO_DCCP => "dccp",
+        libc::IPPROTO_UDP => "udp",
         _ => "?",
     })
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::event::Event;
 use crate::judge::{
     ANY, Acceptance, Claim, Detail, Fault, Kind as FaultKind, Life, ProcessLife, Renamed, Scope,
-    Seeded, Syn, Verdict, judge, judge_processes,
+    Seeded, Syn, Told, Verdict, Word, judge, judge_processes, judge_told,
 };
 use crate::ledger::{Entry, Ledger, Role};
 use crate::netns::Netns;
@@ -48,6 +48,7 @@ pub struct Stage {
     cpus: Vec<usize>,
     exe: Option<String>,
     processes: Vec<ProcessLife>,
+    told: Vec<Told>,
     /// The tracer must tell of no other process.
     alone: bool,
     folders: Vec<Folder>,
@@ -100,6 +101,7 @@ impl Stage {
             cpus,
             exe,
             processes: Vec::new(),
+            told: Vec::new(),
             alone: false,
             folders: Vec::new(),
         })
@@ -479,6 +481,37 @@ impl Stage {
         Ok(())
     }
 
+    /// Expects exactly these events of a UDP socket, whose processes are those of the
+    /// words.
+    pub fn expect_udp(&mut self, entry: &Entry, words: Vec<Word>) {
+        self.expect_told(entry, "udp", entry.socket, words);
+    }
+
+    /// The same of a UNIX socket.
+    pub fn expect_unix(&mut self, entry: &Entry, words: Vec<Word>) {
+        self.expect_told(entry, "unix", unix_id(entry), words);
+    }
+
+    fn expect_told(&mut self, entry: &Entry, proto: &str, id: u64, words: Vec<Word>) {
+        let name = format!("{proto} {} of pid {}", entry.socket, entry.pid);
+        // Of a UNIX socket, making it is not seen; listen() and the like are.
+        let born = entry.before >= self.ready;
+        self.told.push(Told { name, id, netns: entry.netns, born, words });
+    }
+
+    /// What a process is as the owner of its socket.
+    pub fn owner(&self, task: &Task, how: &'static str, comm: &str) -> Claim {
+        let exe = self.exe.clone();
+        Claim {
+            how,
+            pids: vec![task.id],
+            comm: Some(comm.to_owned()),
+            uid: Some(0),
+            exe,
+            ..Claim::default()
+        }
+    }
+
     /// Expects not a word about a socket: a filter leaves it out.
     pub fn expect_silence(&mut self, entry: &Entry) -> Result<()> {
         self.expect(entry, "")
@@ -529,6 +562,11 @@ impl Stage {
         if scope == Scope::All {
             judge_processes(&mut verdict, &recording.events, &self.processes, self.alone);
         }
+        let mut spaces = vec![self.netns.inode()];
+        spaces.extend(self.further.iter().map(|netns| netns.inode()));
+        if self.kind == Kind::Netbreath {
+            judge_told(&mut verdict, &recording.events, &self.told, &spaces);
+        }
         verdict.demand(minimum);
         if self.strangers {
             verdict.faults.retain(|fault| fault.kind != FaultKind::Stray);
@@ -548,6 +586,12 @@ impl Stage {
         }
         Ok((verdict, recording))
     }
+}
+
+/// The id under which a UNIX socket goes: its inode number, told from a cookie by the
+/// highest bit.
+pub fn unix_id(entry: &Entry) -> u64 {
+    entry.inode | 1 << 63
 }
 
 /// Where a listener listens.

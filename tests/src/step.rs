@@ -26,6 +26,15 @@ pub enum Proto {
     Mptcp,
     Sctp,
     Dccp,
+    Udp,
+}
+
+/// The types of UNIX sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnixKind {
+    Stream,
+    Dgram,
+    Seqpacket,
 }
 
 /// The ways to take a connection: the tracer may see each by another hook.
@@ -64,6 +73,49 @@ pub enum Step {
     Accept {
         fd: i32,
         call: Call,
+    },
+    /// Makes a UNIX socket.
+    OpenUnix {
+        kind: UnixKind,
+    },
+    /// Makes two UNIX sockets that are each other's ends.
+    PairUnix {
+        kind: UnixKind,
+    },
+    /// A path, or after a NUL a name in the abstract namespace.
+    BindUnix {
+        fd: i32,
+        name: String,
+    },
+    ConnectUnix {
+        fd: i32,
+        name: String,
+    },
+    /// Sends one datagram, or with `more` a part of one, to `to` or to where the socket
+    /// is connected.
+    SendTo {
+        fd: i32,
+        to: Option<SocketAddr>,
+        data: Vec<u8>,
+        more: bool,
+    },
+    /// Reads one datagram, or only looks at it; with `named` it asks who sent it.
+    ReceiveFrom {
+        fd: i32,
+        named: bool,
+        peek: bool,
+    },
+    /// Sends `count` datagrams of `bytes` to the port, each from a socket of its own,
+    /// waits for the answer and closes it.
+    Ask {
+        port: u16,
+        bytes: usize,
+        count: usize,
+    },
+    /// Answers `count` datagrams, each with itself.
+    Echo {
+        fd: i32,
+        count: usize,
     },
     Send {
         fd: i32,
@@ -166,6 +218,13 @@ pub enum Said {
     Fetched {
         fd: i32,
     },
+    /// A datagram, and who sent it if that was asked for.
+    Datagram {
+        data: Vec<u8>,
+        from: Option<SocketAddr>,
+    },
+    /// Two sockets.
+    Pair(Entry, Entry),
     Drained {
         bytes: usize,
         errno: Option<i32>,

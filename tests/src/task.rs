@@ -19,7 +19,7 @@ use crate::actor;
 use crate::ledger::{Entry, Ledger};
 use crate::netns::{self, Netns};
 use crate::socket;
-use crate::step::{Answer, Call, Family, Lane, MAIN, Order, Proto, Said, Step};
+use crate::step::{Answer, Call, Family, Lane, MAIN, Order, Proto, Said, Step, UnixKind};
 
 /// More than any step takes; a scenario that hangs says so instead.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -179,6 +179,70 @@ impl Task {
         let entry = self.hear_entry()?;
         self.ledger.borrow_mut().entries.push(entry.clone());
         Ok(entry)
+    }
+
+    /// A UNIX socket.
+    pub fn open_unix(&self, kind: UnixKind) -> Result<Entry> {
+        self.entry(Step::OpenUnix { kind })
+    }
+
+    /// Two UNIX sockets that are each other's ends.
+    pub fn pair_unix(&self, kind: UnixKind) -> Result<(Entry, Entry)> {
+        match self.ask(Step::PairUnix { kind })? {
+            Said::Pair(one, other) => Ok((one, other)),
+            other => bail!("asked for two sockets, {} said {other:?}", self.name()),
+        }
+    }
+
+    /// Gives a UNIX socket a name: a path, or any after a NUL.
+    pub fn bind_unix(&self, socket: &Entry, name: &str) -> Result<()> {
+        self.done(Step::BindUnix { fd: socket.fd, name: name.to_owned() })
+    }
+
+    /// Connects a UNIX socket.
+    pub fn connect_unix(&self, socket: &Entry, name: &str) -> Result<Entry> {
+        self.entry(Step::ConnectUnix { fd: socket.fd, name: name.to_owned() })
+    }
+
+    /// Sends one datagram.
+    pub fn send_to(&self, socket: &Entry, to: Option<SocketAddr>, data: &[u8]) -> Result<()> {
+        self.done(Step::SendTo { fd: socket.fd, to, data: data.to_vec(), more: false })
+    }
+
+    /// Sends a part of a datagram.
+    pub fn send_part(&self, socket: &Entry, to: Option<SocketAddr>, data: &[u8]) -> Result<()> {
+        self.done(Step::SendTo { fd: socket.fd, to, data: data.to_vec(), more: true })
+    }
+
+    /// Reads one datagram: what is in it, and who sent it if that is asked for.
+    pub fn receive_from(
+        &self,
+        socket: &Entry,
+        named: bool,
+    ) -> Result<(Vec<u8>, Option<SocketAddr>)> {
+        self.datagram(Step::ReceiveFrom { fd: socket.fd, named, peek: false })
+    }
+
+    /// Looks at the next datagram and leaves it where it is.
+    pub fn peek(&self, socket: &Entry) -> Result<(Vec<u8>, Option<SocketAddr>)> {
+        self.datagram(Step::ReceiveFrom { fd: socket.fd, named: true, peek: true })
+    }
+
+    fn datagram(&self, step: Step) -> Result<(Vec<u8>, Option<SocketAddr>)> {
+        match self.ask(step)? {
+            Said::Datagram { data, from } => Ok((data, from)),
+            other => bail!("asked for a datagram, {} said {other:?}", self.name()),
+        }
+    }
+
+    /// Starts to send `count` datagrams, each from its own socket, and to read the answers.
+    pub fn start_ask(&self, port: u16, bytes: usize, count: usize) -> Result<()> {
+        self.tell(Step::Ask { port, bytes, count })
+    }
+
+    /// Starts to answer `count` datagrams.
+    pub fn start_echo(&self, socket: &Entry, count: usize) -> Result<()> {
+        self.tell(Step::Echo { fd: socket.fd, count })
     }
 
     pub fn send(&self, socket: &Entry, bytes: usize) -> Result<()> {

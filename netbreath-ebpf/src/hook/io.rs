@@ -23,16 +23,17 @@ use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{ACCEPTABLE, IGNORED, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
+use crate::udp::{self, Handle};
 use crate::{config, debug, emit, slot, sock, task};
 
 #[btf_tracepoint(function = "sock_send_length")]
 fn nb_send_btf(ctx: BtfTracePointContext) -> i32 {
-    done(Typed::new(ctx.arg(0)), ctx.arg(1), Hook::Send)
+    any(Typed::new(ctx.arg(0)), ctx.arg(1), 0, Hook::Send)
 }
 
 #[btf_tracepoint(function = "sock_recv_length")]
 fn nb_recv_btf(ctx: BtfTracePointContext) -> i32 {
-    done(Typed::new(ctx.arg(0)), ctx.arg(1), Hook::Receive)
+    any(Typed::new(ctx.arg(0)), ctx.arg(1), ctx.arg(2), Hook::Receive)
 }
 
 #[btf_tracepoint(function = "tcp_rcv_space_adjust")]
@@ -66,6 +67,48 @@ fn nb_recv_kp(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// Of a socket of any kind.
+#[inline(always)]
+fn any(sk: Typed, result: i32, flags: i32, hook: Hook) -> i32 {
+    if sock::is_inet(sk) {
+        // TCP first: it is by far the usual case. What nobody asked for is not even
+        // compared, since the verifier drops it.
+        if sock::is_tcp(sk) {
+            if config::emits(kinds::TCP) && result >= 0 {
+                tcp(sk, hook);
+            }
+            return 0;
+        }
+        if config::emits(kinds::DATAGRAM) && sock::is_udp(sk) {
+            datagram(sk.ptr(), result, flags, hook);
+        }
+    } else if config::emits(kinds::UNIX) && result >= 0 && sock::is_unix(sk) {
+        super::unix::used(Untyped::new(sk.ptr()), hook);
+    }
+    0
+}
+
+/// Of a UDP socket, by a typed pointer. A program that only looks for what is there
+/// (`MSG_PEEK`) uses the socket, but reads no datagram.
+#[inline(always)]
+pub fn datagram(sk: *const c_void, result: i32, flags: i32, hook: Hook) {
+    const MSG_PEEK: i32 = 0x2;
+    const MSG_ERRQUEUE: i32 = 0x2000;
+    let sends = matches!(hook, Hook::Send | Hook::UdpSend);
+    let handle = Handle::of(sk);
+    if result < 0 {
+        return;
+    }
+    let Some(slot) = handle.find_or_open(hook) else { return };
+    let at = emit::now();
+    udp::used(handle, slot, How::Io, at, hook);
+    if sends {
+        udp::sent(handle, slot, result as u32, at, hook);
+    } else if flags & (MSG_PEEK | MSG_ERRQUEUE) == 0 {
+        udp::received(handle, slot, result as u32, at, hook);
+    }
+}
+
 /// `result`: bytes, or an error. One who only asks whether there is something to
 /// read, and finds nothing, may be about to pass the socket on.
 #[inline(always)]
@@ -78,9 +121,13 @@ fn done(sk: Typed, result: i32, hook: Hook) -> i32 {
 
 #[inline(always)]
 fn used<K: Sock + Current>(sk: K, hook: Hook) {
-    if !sock::is_inet(sk) || !sock::is_tcp(sk) {
-        return;
+    if sock::is_inet(sk) && sock::is_tcp(sk) {
+        tcp(sk, hook);
     }
+}
+
+#[inline(always)]
+fn tcp<K: Sock + Current>(sk: K, hook: Hook) {
     let pid = task::on_cpu();
     match slot::find(sk) {
         Some(slot) if slot.flags & IGNORED != 0 => {}

@@ -5,10 +5,14 @@
 use std::io::Write;
 use std::net::IpAddr;
 
+use serde::Serialize;
+
 use netbreath_common::tcp::TcpState;
 
+use super::network::Changed;
 use super::{
-    Body, Cause, Cgroup, Closed, Closer, Comm, Endpoint, Errno, Event, Gap, Owner, Process, Socket,
+    Body, Cause, Cgroup, Closed, Closer, Comm, Datagrams, Dns, Endpoint, Errno, Event, Gap, Owner,
+    Process, Socket, SocketId, Unix,
 };
 
 /// Appends the line of `event`, without a newline; `boot` is the wall-clock time of
@@ -79,6 +83,24 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
             out.extend_from_slice(b",\"reason\":");
             text(drop.reason.as_deref(), out);
         }
+        Body::Link(changed) => put_changed("link", changed, out),
+        Body::Address(changed) => put_changed("address", changed, out),
+        Body::Route(changed) => put_changed("route", changed, out),
+        Body::Neighbour(changed) => put_changed("neighbour", changed, out),
+        Body::Udp(udp) => {
+            word(",\"what\":", udp.what.name(), out);
+            if udp.bytes.is_some() {
+                field(",\"bytes\":", udp.bytes, out);
+            }
+            if let Some(Datagrams { bytes_sent, bytes_received, sent, received }) = udp.traffic {
+                field(",\"bytes_sent\":", Some(bytes_sent), out);
+                field(",\"bytes_received\":", Some(bytes_received), out);
+                field(",\"datagrams_sent\":", Some(sent), out);
+                field(",\"datagrams_received\":", Some(received), out);
+            }
+        }
+        Body::Dns(dns) => put_dns(dns, out),
+        Body::Unix(unix) => put_unix(unix, out),
         Body::Clock { boot } => field(",\"boot\":", Some(*boot), out),
         Body::Gap(gap) => put_gap(gap, out),
     }
@@ -88,21 +110,25 @@ pub fn write(event: &Event, boot: i64, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
+/// What changed, under the name of its kind. There are few of these, so that the
+/// library may write them.
+fn put_changed<T: Serialize>(kind: &str, changed: &Changed<T>, out: &mut Vec<u8>) {
+    word(",\"change\":", changed.change.name(), out);
+    for (key, value) in [(kind, Some(&changed.now)), ("was", changed.was.as_ref())] {
+        let Some(value) = value else { continue };
+        word(",", key, out);
+        out.push(b':');
+        // Serializing our own plain data into memory cannot fail.
+        let _infallible = serde_json::to_writer(&mut *out, value);
+    }
+    field(",\"netns\":", changed.netns, out);
+}
+
 /// Which socket, and between whom.
 fn ends(socket: &Socket, out: &mut Vec<u8>) {
-    match socket.id.0 {
-        0 => out.extend_from_slice(b",\"socket\":null"),
-        id => {
-            // A string: many readers keep numbers as doubles.
-            out.extend_from_slice(b",\"socket\":\"");
-            number(id, out);
-            out.push(b'"');
-        }
-    }
-    if let Some(peer) = socket.peer {
-        out.extend_from_slice(b",\"peer\":\"");
-        number(peer.0, out);
-        out.push(b'"');
+    identity(",\"socket\":", Some(socket.id), out);
+    if socket.peer.is_some() {
+        identity(",\"peer\":", socket.peer, out);
     }
     word(",\"proto\":", socket.proto.name(), out);
     field(",\"family\":", Some(socket.flow.family.number()), out);
@@ -121,17 +147,98 @@ fn holder(socket: &Socket, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"opened_by\":");
         owner(socket.opened_by.as_ref(), out);
     }
-    field(",\"netns\":", socket.netns, out);
+    place(socket.netns, socket.cgroup.as_ref(), out);
+    out.extend_from_slice(if socket.born { b",\"born\":true" } else { b",\"born\":false" });
+}
+
+/// Where a socket lives.
+fn place(netns: Option<u32>, cgroup: Option<&Cgroup>, out: &mut Vec<u8>) {
+    field(",\"netns\":", netns, out);
     out.extend_from_slice(b",\"cgroup\":");
-    text(socket.cgroup.as_deref(), out);
+    text(cgroup.map(|cgroup| &**cgroup), out);
     // Absent, not null: most sockets are in no container.
-    if let Some(container) = socket.cgroup.as_ref().and_then(Cgroup::container) {
+    if let Some(container) = cgroup.and_then(Cgroup::container) {
         word(",\"container\":", container, out);
     }
-    if let Some(pod) = socket.cgroup.as_ref().and_then(Cgroup::pod) {
+    if let Some(pod) = cgroup.and_then(Cgroup::pod) {
         word(",\"pod\":", pod, out);
     }
-    out.extend_from_slice(if socket.born { b",\"born\":true" } else { b",\"born\":false" });
+}
+
+fn put_dns(dns: &Dns, out: &mut Vec<u8>) {
+    let Dns { message, received, latency, .. } = dns;
+    word(",\"what\":", message.what(), out);
+    flag(",\"received\":", *received, out);
+    field(",\"id\":", Some(message.id), out);
+    out.extend_from_slice(b",\"name\":");
+    text(message.name.as_deref(), out);
+    out.extend_from_slice(b",\"type\":");
+    text(message.kind.as_deref(), out);
+    if message.response {
+        out.extend_from_slice(b",\"rcode\":");
+        text(message.rcode.as_deref(), out);
+        out.extend_from_slice(b",\"answers\":[");
+        for (i, answer) in message.answers.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            text(Some(answer), out);
+        }
+        out.push(b']');
+        field(",\"latency_ns\":", *latency, out);
+    }
+    flag(",\"truncated\":", message.truncated, out);
+}
+
+fn put_unix(unix: &Unix, out: &mut Vec<u8>) {
+    let Unix { what, id, peer, kind, path, fd, from, peer_owner, opened_by, .. } = unix;
+    identity(",\"socket\":", Some(*id), out);
+    if peer.is_some() {
+        identity(",\"peer\":", *peer, out);
+    }
+    out.extend_from_slice(b",\"proto\":\"unix\"");
+    word(",\"type\":", kind.name(), out);
+    word(",\"what\":", what.name(), out);
+    field(",\"inode\":", id.inode(), out);
+    out.extend_from_slice(b",\"path\":");
+    text(path.as_deref(), out);
+    if fd.is_some() {
+        field(",\"fd\":", *fd, out);
+    }
+    if from.is_some() {
+        out.extend_from_slice(b",\"from\":");
+        owner(from.as_ref(), out);
+    }
+    out.extend_from_slice(b",\"owner\":");
+    owner(unix.owner.as_ref(), out);
+    if peer_owner.is_some() {
+        out.extend_from_slice(b",\"peer_owner\":");
+        owner(peer_owner.as_ref(), out);
+    }
+    if opened_by.is_some() {
+        out.extend_from_slice(b",\"opened_by\":");
+        owner(opened_by.as_ref(), out);
+    }
+    place(unix.netns, unix.cgroup.as_ref(), out);
+    flag(",\"born\":", unix.born, out);
+}
+
+/// An id, as a string: many readers keep numbers as doubles.
+fn identity(key: &str, id: Option<SocketId>, out: &mut Vec<u8>) {
+    out.extend_from_slice(key.as_bytes());
+    match id {
+        None | Some(SocketId(0)) => out.extend_from_slice(b"null"),
+        Some(SocketId(id)) => {
+            out.push(b'"');
+            number(id, out);
+            out.push(b'"');
+        }
+    }
+}
+
+fn flag(key: &str, value: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
 fn owner(owner: Option<&Owner>, out: &mut Vec<u8>) {

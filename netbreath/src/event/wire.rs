@@ -8,12 +8,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use netbreath_common::tcp::TcpState;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use super::network::{Address, Change, Changed, Link, Neighbour, Route};
 use super::{
-    Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Drop, Endpoint, Errno, Event,
-    Family, Flow, Gap, HalfOpen, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed,
-    Segment, Socket, SocketId, State, Traffic, Via,
+    Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Datagrams, Dns, DnsMessage,
+    Drop, Endpoint, Errno, Event, Family, Flow, Gap, HalfOpen, Handover, How, Owner, Process,
+    Proto, Reset, Retransmit, Seed, Segment, Socket, SocketId, State, Traffic, Udp, UdpWhat, Unix,
+    UnixKind, UnixWhat, Via,
 };
 
 /// An [`Event`] as it stands on a line of JSON.
@@ -26,7 +29,7 @@ pub struct Line {
     #[serde(default, deserialize_with = "nullable")]
     socket: Option<Option<Id>>,
     peer: Option<Id>,
-    proto: Option<Proto>,
+    proto: Option<ProtoName>,
     family: Option<u8>,
     local: Option<Endpoint>,
     remote: Option<Endpoint>,
@@ -81,6 +84,26 @@ pub struct Line {
     bytes: Option<u32>,
     received: Option<bool>,
     reason: Option<Arc<str>>,
+    change: Option<Change>,
+    link: Option<Box<Link>>,
+    address: Option<Box<Address>>,
+    route: Option<Box<Route>>,
+    neighbour: Option<Box<Neighbour>>,
+    /// What it was before, of the kind that the event is about.
+    was: Option<serde_json::Value>,
+    datagrams_sent: Option<u64>,
+    datagrams_received: Option<u64>,
+    id: Option<u16>,
+    name: Option<Arc<str>>,
+    /// `dns`: the type of a record; `unix`: the type of the socket.
+    r#type: Option<Arc<str>>,
+    rcode: Option<Arc<str>>,
+    #[serde(default)]
+    answers: Vec<Arc<str>>,
+    latency_ns: Option<u64>,
+    truncated: Option<bool>,
+    path: Option<Arc<str>>,
+    peer_owner: Option<OwnerLine>,
     hook: Option<String>,
     what: Option<String>,
     why: Option<String>,
@@ -97,6 +120,10 @@ pub enum WireError {
     MissingKey { event: &'static str, key: &'static str },
     #[error("\"family\" is {0}, not 4 or 6")]
     Family(u8),
+    #[error("\"was\" is no {event}: {source}")]
+    Was { event: &'static str, source: serde_json::Error },
+    #[error("an event of kind {event:?} has no {key:?} that is {value:?}")]
+    Unknown { event: &'static str, key: &'static str, value: String },
 }
 
 impl Line {
@@ -118,6 +145,42 @@ impl Line {
                 unseen: self.unseen,
                 count: self.count.unwrap_or(0),
             }),
+            Named::Link | Named::Address | Named::Route | Named::Neighbour => {
+                let change = self.change.ok_or(need("change"))?;
+                let (was, netns) = (self.was, self.netns.flatten());
+                let kind = Kind { event, change, was, netns };
+                match self.event {
+                    Named::Link => Body::Link(kind.of(self.link)?),
+                    Named::Address => Body::Address(kind.of(self.address)?),
+                    Named::Route => Body::Route(kind.of(self.route)?),
+                    _ => Body::Neighbour(kind.of(self.neighbour)?),
+                }
+            }
+            Named::Unix => Body::Unix(Box::new(Unix {
+                what: one_of(
+                    event,
+                    "what",
+                    self.what.as_deref().ok_or(need("what"))?,
+                    UnixWhat::ALL.map(|what| (what.name(), what)),
+                )?,
+                id: self.socket.flatten().ok_or(need("socket"))?.0,
+                peer: self.peer.map(|peer| peer.0),
+                kind: one_of(
+                    event,
+                    "type",
+                    self.r#type.as_deref().ok_or(need("type"))?,
+                    UnixKind::ALL.map(|kind| (kind.name(), kind)),
+                )?,
+                path: self.path,
+                fd: self.fd.flatten(),
+                owner: self.owner.flatten().map(OwnerLine::owner),
+                from: self.from.flatten().map(OwnerLine::owner),
+                peer_owner: self.peer_owner.map(OwnerLine::owner),
+                opened_by: self.opened_by.map(OwnerLine::owner),
+                netns: self.netns.flatten(),
+                cgroup: self.cgroup.flatten().map(|path| Cgroup::from(&*path)),
+                born: self.born.unwrap_or(false),
+            })),
             Named::Exec | Named::Fork | Named::Exit => {
                 let process = Process {
                     pid: self.pid.ok_or(need("pid"))?,
@@ -143,12 +206,17 @@ impl Line {
             | Named::Closed
             | Named::Retransmit
             | Named::Reset
-            | Named::Drop => {
+            | Named::Drop
+            | Named::Udp
+            | Named::Dns => {
                 let socket = Socket {
                     // Null: a segment that came for none.
                     id: self.socket.ok_or(need("socket"))?.map_or(SocketId(0), |id| id.0),
                     peer: self.peer.map(|peer| peer.0),
-                    proto: self.proto.ok_or(need("proto"))?,
+                    proto: match self.proto.ok_or(need("proto"))? {
+                        ProtoName::Unix => return Err(unknown(event, "proto", "unix")),
+                        ProtoName::Inet(proto) => proto,
+                    },
                     flow: Flow {
                         family: match self.family.ok_or(need("family"))? {
                             4 => Family::V4,
@@ -247,6 +315,49 @@ impl Line {
                         reason: self.reason,
                         state: self.state.map(|state| state.0),
                     }),
+                    Named::Udp => Body::Udp(Udp {
+                        socket,
+                        what: one_of(
+                            event,
+                            "what",
+                            self.what.as_deref().ok_or(need("what"))?,
+                            UdpWhat::ALL.map(|what| (what.name(), what)),
+                        )?,
+                        bytes: self.bytes,
+                        traffic: match (
+                            self.bytes_sent,
+                            self.bytes_received,
+                            self.datagrams_sent,
+                            self.datagrams_received,
+                        ) {
+                            (
+                                Some(bytes_sent),
+                                Some(bytes_received),
+                                Some(sent),
+                                Some(received),
+                            ) => Some(Datagrams { bytes_sent, bytes_received, sent, received }),
+                            _ => None,
+                        },
+                    }),
+                    Named::Dns => Body::Dns(Box::new(Dns {
+                        socket,
+                        message: DnsMessage {
+                            id: self.id.ok_or(need("id"))?,
+                            response: one_of(
+                                event,
+                                "what",
+                                self.what.as_deref().ok_or(need("what"))?,
+                                [("query", false), ("response", true)],
+                            )?,
+                            name: self.name,
+                            kind: self.r#type,
+                            rcode: self.rcode,
+                            answers: self.answers,
+                            truncated: self.truncated.unwrap_or(false),
+                        },
+                        received: self.received.ok_or(need("received"))?,
+                        latency: self.latency_ns,
+                    })),
                     Named::Drop => Body::Drop(Drop {
                         socket,
                         reason: self.reason,
@@ -263,6 +374,39 @@ impl Line {
         };
         Ok(Event { at, via, body })
     }
+}
+
+/// What an event about the network configuration has beside the thing itself.
+struct Kind {
+    event: &'static str,
+    change: Change,
+    was: Option<serde_json::Value>,
+    netns: Option<u32>,
+}
+
+impl Kind {
+    fn of<T: DeserializeOwned>(self, now: Option<Box<T>>) -> Result<Box<Changed<T>>, WireError> {
+        let Kind { event, change, was, netns } = self;
+        let now = *now.ok_or(WireError::MissingKey { event, key: event })?;
+        let was = was.map(serde_json::from_value).transpose();
+        let was = was.map_err(|source| WireError::Was { event, source })?;
+        Ok(Box::new(Changed { change, now, was, netns }))
+    }
+}
+
+/// The value with this name.
+fn one_of<T: Copy, const N: usize>(
+    event: &'static str,
+    key: &'static str,
+    name: &str,
+    values: [(&'static str, T); N],
+) -> Result<T, WireError> {
+    let found = values.iter().find(|(known, _)| *known == name);
+    found.map(|(_, value)| *value).ok_or_else(|| unknown(event, key, name))
+}
+
+fn unknown(event: &'static str, key: &'static str, value: &str) -> WireError {
+    WireError::Unknown { event, key, value: value.to_owned() }
 }
 
 /// Tells a key that is null from one that is absent.
@@ -288,9 +432,16 @@ enum Named {
     Retransmit,
     Reset,
     Drop,
+    Udp,
+    Dns,
+    Unix,
     Exec,
     Fork,
     Exit,
+    Link,
+    Address,
+    Route,
+    Neighbour,
     Clock,
     Gap,
 }
@@ -308,9 +459,16 @@ impl Named {
             Named::Retransmit => "retransmit",
             Named::Reset => "reset",
             Named::Drop => "drop",
+            Named::Udp => "udp",
+            Named::Dns => "dns",
+            Named::Unix => "unix",
             Named::Exec => "exec",
             Named::Fork => "fork",
             Named::Exit => "exit",
+            Named::Link => "link",
+            Named::Address => "address",
+            Named::Route => "route",
+            Named::Neighbour => "neighbour",
             Named::Clock => "clock",
             Named::Gap => "gap",
         }
@@ -322,6 +480,26 @@ struct CloserLine {
     pid: u32,
     comm: Comm,
     exe: Option<Arc<str>>,
+}
+
+/// The protocol of a socket, also of one that is not of the internet's.
+#[derive(Clone, Copy, Debug)]
+enum ProtoName {
+    Inet(Proto),
+    Unix,
+}
+
+impl<'de> Deserialize<'de> for ProtoName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        if text == "unix" {
+            return Ok(ProtoName::Unix);
+        }
+        let proto = Proto::ALL.into_iter().find(|proto| proto.name() == text);
+        proto
+            .map(ProtoName::Inet)
+            .ok_or_else(|| serde::de::Error::custom(format_args!("{text:?} is no Proto")))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -406,7 +584,7 @@ macro_rules! as_name {
     )*};
 }
 
-as_name!(Via, How, Proto, StateName, Cause, Segment);
+as_name!(Change, Via, How, StateName, Cause, Segment);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct StateName(TcpState);
@@ -557,6 +735,111 @@ mod tests {
         {
             assert_eq!(read(&json(&event)), event);
         }
+    }
+
+    #[test]
+    fn changes_of_the_network_survive_the_way_there_and_back() {
+        use crate::event::network::*;
+        let link = Link {
+            ifindex: 3,
+            ifname: "v0".into(),
+            flags: LinkFlags(0x8001_1043),
+            mtu: 1500,
+            qdisc: Some("noqueue".into()),
+            operstate: Operstate(6),
+            txqlen: 1000,
+            hardware: 1,
+            address: Some(LinkAddress(vec![2, 0, 0, 0, 0, 255])),
+            master: Some(LinkRef { ifindex: 2, ifname: Some("br0".into()) }),
+            kind: Some("veth".into()),
+            ..Link::default()
+        };
+        let address = Address {
+            ifindex: 3,
+            ifname: "v0".into(),
+            local: "2001:db8::1".parse().unwrap(),
+            peer: None,
+            prefixlen: 64,
+            broadcast: None,
+            anycast: None,
+            scope: Scope(17),
+            flags: AddressFlags(0x8c1),
+            label: None,
+            metric: Some(7),
+            proto: Some(3),
+            valid: Some(Lifetime::FOREVER),
+            preferred: Some(Lifetime(0)),
+        };
+        let hop = Nexthop {
+            gateway: Some("10.0.0.3".parse().unwrap()),
+            ifindex: 3,
+            dev: Some("v0".into()),
+            weight: 3,
+            flags: RouteFlags(0x11),
+        };
+        let route = Route {
+            family: Family::V4,
+            kind: RouteKind::UNICAST,
+            dst: "0.0.0.0".parse().unwrap(),
+            dst_len: 0,
+            src: None,
+            src_len: 0,
+            tos: 16,
+            nhid: None,
+            gateway: Some("2001:db8::2".parse().unwrap()),
+            ifindex: Some(3),
+            dev: Some("v0".into()),
+            table: Table(1000),
+            protocol: 3,
+            scope: Scope::LINK,
+            prefsrc: None,
+            metric: Some(100),
+            flags: RouteFlags(0),
+            metrics: vec![
+                Metric { number: 2, value: MetricValue::Number(1400), locked: true },
+                Metric { number: 16, value: MetricValue::Name("reno".into()), locked: false },
+            ],
+            pref: Some(1),
+            nexthops: vec![hop],
+            expires: None,
+            error: Some(-113),
+        };
+        let neighbour = Neighbour {
+            dst: "10.0.0.2".parse().unwrap(),
+            ifindex: 3,
+            ifname: "v0".into(),
+            lladdr: None,
+            state: NeighbourState(0x20),
+            flags: NeighbourFlags(0x1_0080),
+            proto: None,
+            ages: None,
+            probes: None,
+        };
+        fn with<T: Clone>(now: T) -> Box<Changed<T>> {
+            let was = Some(now.clone());
+            Box::new(Changed { change: Change::Changed, now, was, netns: Some(7) })
+        }
+        let added = Changed { change: Change::Added, now: link.clone(), was: None, netns: None };
+        for body in [
+            Body::Link(with(link)),
+            Body::Link(Box::new(added)),
+            Body::Address(with(address)),
+            Body::Route(with(route)),
+            Body::Neighbour(with(neighbour)),
+        ] {
+            let event = Event { at: 1_000, via: Via::Poll, body };
+            assert_eq!(read(&json(&event)), event, "{}", json(&event));
+        }
+    }
+
+    #[test]
+    fn what_was_has_to_be_of_the_kind() {
+        let line = r#"{"at":1,"event":"neighbour","via":"kernel","change":"added","neighbour":{"dst":"10.0.0.2","ifindex":3,"ifname":"v0","state":["FAILED"],"flags":[]},"was":{"dst":1}}"#;
+        let error = serde_json::from_str::<Line>(line).unwrap().event(0).unwrap_err();
+        assert!(error.to_string().starts_with("\"was\" is no neighbour: "), "{error}");
+        let line = line.replace(r#""neighbour":{"#, r#""other":{"#);
+        let error = serde_json::from_str::<Line>(&line).unwrap().event(0).unwrap_err();
+        assert!(error.to_string().ends_with("needs the key \"neighbour\""), "{error}");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! in the row of a gap and empty in every other.
 
 use super::text::put_gap;
-use super::{Format, put, put_name};
+use super::{Format, put, put_name, put_names};
 use crate::event::{Event, Gap};
+use crate::view::change;
 use crate::view::{Cell, Column, Field};
 
 /// Writes rows as comma-separated values.
@@ -101,7 +102,10 @@ fn put_value(out: &mut Vec<u8>, cell: Cell<'_>, boot: i64) {
         Cell::Flag(flag) => put(out, format_args!("{flag}")),
         Cell::Word(word) => out.extend_from_slice(word.as_bytes()),
         Cell::Name(name) => put_name(out, name, true),
+        Cell::Names(names) => put_names(out, names, true),
         Cell::Endpoint(endpoint) => put(out, format_args!("{endpoint}")),
+        Cell::Change(body) => put_name(out, change::words(body).as_bytes(), true),
+        Cell::ChangeOf(body) => put_name(out, change::sentence(body).as_bytes(), true),
         Cell::State(state) => out.extend_from_slice(state.name().as_bytes()),
         // These say for people what fields say for programs.
         Cell::Process { pid, .. } | Cell::From { pid, .. } => put(out, format_args!("{pid}")),

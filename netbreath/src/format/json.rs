@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Format, put};
 use crate::event::{Event, Gap, write_json};
+use crate::view::change;
 use crate::view::{Cell, Column, Field};
 
 /// Writes rows as the elements of one array.
@@ -113,6 +114,9 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
         Cell::Id(id) => put(out, format_args!("\"{id}\"")),
         Cell::Word(word) => put_json(out, &word),
         Cell::Name(name) => put_json(out, &String::from_utf8_lossy(name)),
+        Cell::Change(body) => put_json(out, &change::words(body)),
+        Cell::ChangeOf(body) => put_json(out, &change::sentence(body)),
+        Cell::Names(names) => put_json(out, &names),
         Cell::Endpoint(endpoint) => put(out, format_args!("\"{endpoint}\"")),
         Cell::State(state) => put_json(out, &state.name()),
         // These say for people what fields say for programs.

@@ -28,15 +28,25 @@ pub trait Format<R> {
 }
 
 /// Appends formatted text. Writing to a buffer in memory cannot fail.
-fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+pub(crate) fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _infallible = out.write_fmt(text);
+}
+
+/// Appends names from outside, separated by commas.
+fn put_names(out: &mut Vec<u8>, names: &[std::sync::Arc<str>], unicode: bool) {
+    for (i, name) in names.iter().enumerate() {
+        if i > 0 {
+            out.extend_from_slice(b", ");
+        }
+        put_name(out, name.as_bytes(), unicode);
+    }
 }
 
 /// Appends a name from outside so that it can neither steer a terminal nor break a
 /// line: `\n`, `\r`, `\t` and `\\` as such, other control and direction characters
 /// and what is no UTF-8 as `\xNN`, byte by byte. So is all beyond ASCII unless
 /// `unicode` can be shown: a terminal of another encoding may take it for controls.
-fn put_name(out: &mut Vec<u8>, name: &[u8], unicode: bool) {
+pub(crate) fn put_name(out: &mut Vec<u8>, name: &[u8], unicode: bool) {
     for chunk in name.utf8_chunks() {
         for c in chunk.valid().chars() {
             let mut bytes = [0; 4];

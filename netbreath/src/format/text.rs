@@ -5,10 +5,13 @@ use jiff::tz::TimeZone;
 use netbreath_common::tcp::TcpState;
 use unicode_width::UnicodeWidthStr;
 
-use super::{Format, put, put_name};
+use super::{Format, put, put_name, put_names};
 use crate::cli::Timestamps;
-use crate::event::{Cause, Endpoint, Errno, Event, Gap, Segment};
+use crate::event::{
+    Cause, Datagrams, DnsMessage, Endpoint, Errno, Event, Gap, Owner, Segment, Udp, Unix, UnixWhat,
+};
 use crate::name::Names;
+use crate::view::change;
 use crate::view::{Align, Cell, Column, Said};
 
 /// How text is to look.
@@ -192,6 +195,7 @@ fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {
         Cell::Flag(flag) => out.extend_from_slice(if flag { b"yes" } else { b"no" }),
         Cell::Word(word) => out.extend_from_slice(word.as_bytes()),
         Cell::Name(name) => put_name(out, name, unicode),
+        Cell::Names(names) => put_names(out, names, unicode),
         Cell::Process { pid, comm } => {
             put_name(out, comm, unicode);
             put(out, format_args!("[{pid}]"));
@@ -202,6 +206,8 @@ fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {
             put(out, format_args!("[{pid}]"));
         }
         Cell::Endpoint(endpoint) => put(out, format_args!("{endpoint}")),
+        Cell::Change(body) => put_name(out, change::words(body).as_bytes(), unicode),
+        Cell::ChangeOf(body) => put_name(out, change::sentence(body).as_bytes(), unicode),
         Cell::State(state) => out.extend_from_slice(state.name().as_bytes()),
         Cell::Transition { old, new } => {
             let arrow = if unicode { "→" } else { "->" };
@@ -241,6 +247,64 @@ fn put_said(out: &mut Vec<u8>, said: Said<'_>, unicode: bool) {
             out.extend_from_slice(b"dropped");
             put_reason(out, reason, unicode);
         }
+        Said::Datagrams(udp) => put_datagrams(out, udp),
+        Said::Message(message) => put_message(out, message, unicode),
+        Said::Local(unix) => put_local(out, unix, unicode),
+    }
+}
+
+fn put_datagrams(out: &mut Vec<u8>, udp: &Udp) {
+    out.extend_from_slice(udp.what.name().as_bytes());
+    if let Some(bytes) = udp.bytes {
+        put(out, format_args!(" {bytes} bytes"));
+    }
+    // Datagrams and bytes.
+    if let Some(Datagrams { bytes_sent, bytes_received, sent, received }) = udp.traffic {
+        put(out, format_args!(" out {sent}/{bytes_sent} in {received}/{bytes_received}"));
+    }
+}
+
+fn put_message(out: &mut Vec<u8>, message: &DnsMessage, unicode: bool) {
+    let DnsMessage { response, name, kind, rcode, answers, truncated, .. } = message;
+    put_name(out, kind.as_deref().unwrap_or("?").as_bytes(), unicode);
+    out.push(b' ');
+    put_name(out, name.as_deref().unwrap_or("?").as_bytes(), unicode);
+    if !response {
+        out.push(b'?');
+        return;
+    }
+    out.extend_from_slice(b": ");
+    match rcode.as_deref() {
+        Some("NOERROR") | None if answers.is_empty() => out.extend_from_slice(b"no data"),
+        Some("NOERROR") | None => put_names(out, answers, unicode),
+        Some(rcode) => put_name(out, rcode.as_bytes(), unicode),
+    }
+    if *truncated {
+        out.extend_from_slice(b" (cut)");
+    }
+}
+
+fn put_local(out: &mut Vec<u8>, unix: &Unix, unicode: bool) {
+    let mut process = |word: &str, owner: &Option<Owner>| {
+        if let Some(Owner { pid, comm, .. }) = owner {
+            out.extend_from_slice(word.as_bytes());
+            put_name(out, comm.bytes(), unicode);
+            put(out, format_args!("[{pid}]"));
+        }
+    };
+    match unix.what {
+        UnixWhat::Owner => process("taken over from ", &unix.from),
+        UnixWhat::Connect => process("connect to ", &unix.peer_owner),
+        UnixWhat::Accept => process("accept from ", &unix.peer_owner),
+        _ => {}
+    }
+    let plain = match unix.what {
+        UnixWhat::Owner => unix.from.is_none(),
+        UnixWhat::Connect | UnixWhat::Accept => unix.peer_owner.is_none(),
+        _ => true,
+    };
+    if plain {
+        out.extend_from_slice(unix.what.name().as_bytes());
     }
 }
 
@@ -382,6 +446,7 @@ fn ink(cell: &Cell<'_>) -> Ink {
         Cell::Said(Said::Failed { .. } | Said::Reset { .. }) => Ink::Bad,
         Cell::Said(Said::Resent { .. } | Said::Dropped { .. }) => Ink::Warn,
         Cell::Said(Said::Ended { .. }) => Ink::Aside,
+        Cell::Said(Said::Message(message)) if message.fails() => Ink::Bad,
         Cell::Transition { new: TcpState::Established, .. } | Cell::Accepted { .. } => Ink::Good,
         Cell::Transition { new: TcpState::Close, .. } => Ink::Aside,
         _ => Ink::Plain,

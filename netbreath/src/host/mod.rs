@@ -10,6 +10,8 @@ use crate::filter::Cgroup;
 mod linux;
 #[cfg(target_os = "linux")]
 pub use linux::{Linux as System, caller, locale_is_utf8, name_of};
+#[cfg(target_os = "linux")]
+pub use linux::{ethtool, netlink, network};
 
 /// What the plan asks the operating system.
 pub trait Host {

@@ -192,6 +192,10 @@ impl Life {
 
     fn pass(&mut self, event: &mut Event, out: &mut Vec<Event>) {
         let (at, via) = (event.at, event.via);
+        if event.body.socket().is_some_and(|socket| socket.proto == Proto::Udp) {
+            // It has neither a life of states nor one other end.
+            return;
+        }
         match &mut event.body {
             Body::State(state) => self.transition(at, state, out),
             Body::HalfOpen(half_open) => self.half_open(at, half_open, out),
@@ -207,6 +211,12 @@ impl Life {
             }
             body => {
                 if let Some(socket) = body.socket_mut() {
+                    if let Some(slot) = self.sockets.find(socket.id)
+                        && self.sockets[slot].kind == Kind::Mini
+                    {
+                        // The kernel knows no more of it than its ends.
+                        *socket = Socket { flow: socket.flow, ..self.sockets.describe(slot) };
+                    }
                     socket.peer = match self.sockets.find(socket.id) {
                         Some(slot) => self.sockets[slot].peer(),
                         // What is told of a connection when it is closed.
@@ -464,13 +474,14 @@ impl Life {
         }
     }
 
-    /// Whether a mini-socket was made, asked at once.
+    /// Whether a mini-socket was made, asked at once. One that nobody could look for is not
+    /// claimed.
     fn exists(&mut self, socket: &Socket, look: &mut impl Look) -> bool {
         let asked = [Asked { id: socket.id, flow: socket.flow }];
         self.answers.clear();
         let mut pids = socket.owner.iter().map(|owner| owner.pid);
         look.look(socket.netns, &mut pids, &asked, &mut self.answers);
-        !matches!(self.answers.first(), Some(Answer::Gone))
+        matches!(self.answers.first(), Some(Answer::There { .. }))
     }
 
     /// When [`Life::tick`] has something to do next.

@@ -8,8 +8,13 @@ use crate::event::Event;
 use crate::filter::Filter;
 
 #[cfg(target_os = "linux")]
+mod clock;
+#[cfg(target_os = "linux")]
 pub mod ebpf;
 pub mod gap;
+pub mod merge;
+#[cfg(target_os = "linux")]
+pub mod netlink;
 pub mod replay;
 
 /// What a live source is asked for.

@@ -5,13 +5,17 @@ use std::collections::HashMap;
 
 use netbreath_common::tcp::TcpState;
 
-use crate::event::{Body, Event, Flow, HalfOpen, Owner, Seed, Socket, SocketId, State};
+mod network;
+pub use network::Network;
+
+use crate::event::{Body, Event, Flow, HalfOpen, Owner, Seed, Socket, SocketId, State, UdpWhat};
 
 /// What the events so far amount to.
 #[derive(Debug)]
 pub struct Tables {
     sockets: HashMap<SocketId, Row>,
     max_sockets: usize,
+    network: Network,
     counts: Counts,
 }
 
@@ -36,6 +40,8 @@ pub struct Counts {
     pub details: u64,
     /// Processes that began, became another program or ended.
     pub processes: u64,
+    /// Changes of interfaces, addresses, routes and neighbours.
+    pub network: u64,
     pub gaps: u64,
     /// Events that gaps say are missing.
     pub missing: u64,
@@ -53,7 +59,12 @@ impl Counts {
 impl Tables {
     /// Tables for at most `max_sockets` sockets.
     pub fn new(max_sockets: usize) -> Tables {
-        Tables { sockets: HashMap::new(), max_sockets, counts: Counts::default() }
+        Tables {
+            sockets: HashMap::new(),
+            max_sockets,
+            network: Network::new(max_sockets),
+            counts: Counts::default(),
+        }
     }
 
     pub fn apply(&mut self, event: &Event) {
@@ -99,9 +110,45 @@ impl Tables {
             | Body::Retransmit(_)
             | Body::Reset(_)
             | Body::Drop(_) => self.counts.details += 1,
+            Body::Udp(udp) => {
+                self.counts.details += 1;
+                match udp.what {
+                    UdpWhat::Close => drop(self.sockets.remove(&udp.socket.id)),
+                    // As `ss` has it: a state of its own has none of them.
+                    UdpWhat::Connect => self.set(&udp.socket, TcpState::Established),
+                    UdpWhat::Bind => self.set(&udp.socket, TcpState::Close),
+                    UdpWhat::Send | UdpWhat::Receive => {
+                        let row = self.sockets.get(&udp.socket.id);
+                        let state = row.map_or(TcpState::Close, |row| row.state);
+                        self.set(&udp.socket, state);
+                    }
+                }
+            }
+            Body::Dns(_) | Body::Unix(_) => self.counts.details += 1,
             Body::Exec(_) | Body::Fork(_) | Body::Exit(_) => self.counts.processes += 1,
+            Body::Link(changed) => {
+                self.counts.network += changed.change.counts();
+                self.network.link(changed);
+            }
+            Body::Address(changed) => {
+                self.counts.network += changed.change.counts();
+                self.network.address(changed);
+            }
+            Body::Route(changed) => {
+                self.counts.network += changed.change.counts();
+                self.network.route(changed);
+            }
+            Body::Neighbour(changed) => {
+                self.counts.network += changed.change.counts();
+                self.network.neighbour(changed);
+            }
             Body::Clock { .. } => {}
         }
+    }
+
+    /// Interfaces, addresses, routes and neighbours.
+    pub const fn network(&self) -> &Network {
+        &self.network
     }
 
     /// Notes what `socket` is now.

@@ -3,8 +3,18 @@
 
 use netbreath_common::tcp::TcpState;
 
-use crate::event::{Cause, Endpoint, Errno, Segment};
+use crate::event::{Body, Cause, DnsMessage, Endpoint, Errno, Segment, Udp, Unix};
 
+pub mod arp;
+pub mod change;
+pub mod explain;
+pub mod group;
+pub mod ifconfig;
+pub mod interface;
+pub mod ip;
+pub mod kind;
+pub mod route;
+pub mod statistic;
 pub mod trace;
 
 /// A column of rows of type `R`.
@@ -20,6 +30,26 @@ pub struct Column<R: 'static> {
     pub cell: fn(&R) -> Cell<'_>,
     /// The same for programs: one value or several, each with its key in JSON.
     pub fields: &'static [&'static Field<R>],
+}
+
+impl<R> Column<R> {
+    /// A column of fixed width, whose cell is the first of its fields.
+    pub const fn plain(
+        key: &'static str,
+        title: &'static str,
+        doc: &'static str,
+        width: usize,
+        fields: &'static [&'static Field<R>],
+    ) -> Column<R> {
+        let (width, align) = (Width::fixed(width), Align::Left);
+        Column { key, title, doc, width, align, cell: fields[0].read, fields }
+    }
+
+    /// The same, at the right of its room.
+    pub const fn right(mut self) -> Column<R> {
+        self.align = Align::Right;
+        self
+    }
 }
 
 /// A value of a row, with its key in JSON; `owner.pid` is `pid` in the object
@@ -70,11 +100,17 @@ pub enum Cell<'a> {
     Word(&'static str),
     /// A name from outside: any bytes.
     Name(&'a [u8]),
+    /// Several, in text separated by commas.
+    Names(&'a [std::sync::Arc<str>]),
     Process {
         pid: u32,
         comm: &'a [u8],
     },
     Endpoint(Endpoint),
+    /// What changed in the network configuration, in words.
+    Change(&'a Body),
+    /// The same with the interface, and with what happened to it.
+    ChangeOf(&'a Body),
     State(TcpState),
     Transition {
         old: TcpState,
@@ -107,6 +143,12 @@ pub enum Said<'a> {
     Reset { received: bool, reason: Option<&'a str> },
     /// A packet that was thrown away, with the kernel's reason.
     Dropped { reason: Option<&'a str> },
+    /// What became of a UDP socket.
+    Datagrams(&'a Udp),
+    /// A message of DNS.
+    Message(&'a DnsMessage),
+    /// What became of a UNIX socket.
+    Local(&'a Unix),
 }
 
 impl<'a> Cell<'a> {

@@ -4,8 +4,8 @@ use super::{Align, Cell, Column, Field, Said, Width};
 use netbreath_common::tcp::TcpState;
 
 use crate::event::{
-    Accept, Body, Cause, Cgroup, Closed, Closer, ConnectFailed, Event, Owner, Process, Reset,
-    Retransmit, Seed, Socket, State, Traffic,
+    Accept, Body, Cause, Cgroup, Closed, Closer, ConnectFailed, Datagrams, Dns, Event, Owner,
+    Process, Reset, Retransmit, Seed, Socket, State, Traffic, Unix,
 };
 
 /// Columns shown unless others are asked for.
@@ -21,13 +21,13 @@ pub const LEAST_NEEDED: [&str; 6] = ["event", "proto", "how", "time", "in_state"
 pub static COLUMNS: [Column<Event>; 34] = [
     column("time", "TIME", "when it happened", Width { least: 12, usual: 15, most: 15 }, AT.read, &[&AT]),
     column("process", "PROCESS", "the process that owns the connection: name[pid]", Width { least: 15, usual: 22, most: 24 }, process, &[&PID, &COMM, &OWN_PID, &OWN_COMM]),
-    column("how", "HOW", "how the owner is known: connect, listen, accept, inherited, snapshot or io", Width::fixed(9), HOW.read, &[&HOW]),
+    column("how", "HOW", "how the owner is known: connect, listen, accept, bind, inherited, snapshot or io", Width::fixed(9), HOW.read, &[&HOW]),
     column("event", "EVENT", "what kind of event it is", Width { least: 6, usual: 14, most: 14 }, EVENT.read, &[&EVENT]),
     column("proto", "PROTO", "the protocol", Width::fixed(5), PROTO.read, &[&PROTO, &FAMILY]),
-    column("local", "LOCAL", "address and port on this machine", Width { least: 19, usual: 21, most: 40 }, LOCAL.read, &[&LOCAL]),
-    column("remote", "REMOTE", "address and port of the other side", Width { least: 19, usual: 21, most: 40 }, REMOTE.read, &[&REMOTE]),
-    column("transition", "TRANSITION", "the state that TCP left and the one it entered, or what else happened; for exec, the program", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD, &RETRIES, &SYN_COOKIE, &ERROR, &SYNS, &FIRST, &CAUSE, &SEGMENT, &RETRANSMITS, &BYTES, &RECEIVED, &REASON]),
-    right("in_state", "IN STATE", "how long it had been in the old state; for accept, how long it had waited; for closed, how long the connection lasted", Width::fixed(8), in_state, &[&IN_STATE, &QUEUED, &TRIED, &LASTED]),
+    column("local", "LOCAL", "address and port on this machine; of a UNIX socket that has a name, the name", Width { least: 19, usual: 21, most: 40 }, local, &[&LOCAL]),
+    column("remote", "REMOTE", "address and port of the other side; of a UNIX socket, the process", Width { least: 19, usual: 21, most: 40 }, remote, &[&REMOTE, &PATH, &PEER_PID, &PEER_COMM]),
+    column("transition", "TRANSITION", "the state that TCP left and the one it entered, or what else happened; for exec, the program", Width::fixed(24), transition, &[&STATE, &OLD, &NEW, &FD, &RETRIES, &SYN_COOKIE, &ERROR, &SYNS, &FIRST, &CAUSE, &SEGMENT, &RETRANSMITS, &BYTES, &RECEIVED, &REASON, &WHAT, &NAME, &TYPE, &RCODE, &ANSWERS]),
+    right("in_state", "IN STATE", "how long it had been in the old state; for accept, how long it had waited; for closed, how long the connection lasted; for dns, how long the query took", Width::fixed(8), in_state, &[&IN_STATE, &QUEUED, &TRIED, &LASTED, &LATENCY]),
     right("pid", "PID", "process id of the owner", Width::fixed(7), pid, &[&PID, &OWN_PID]),
     column("comm", "COMM", "name of the owner", Width::fixed(15), comm, &[&COMM, &OWN_COMM]),
     column("exe", "EXE", "program of the owner", Width { least: 20, usual: 24, most: 40 }, exe, &[&EXE, &OWN_EXE]),
@@ -46,8 +46,8 @@ pub static COLUMNS: [Column<Event>; 34] = [
     column("via", "VIA", "how the event is known: from the kernel, packets, …", Width::fixed(8), VIA.read, &[&VIA]),
     column("born", "BORN", "whether the connection was seen from its start", Width::fixed(4), BORN.read, &[&BORN]),
     column("closer", "CLOSER", "closed: the process that closed first, if one of this side did", Width { least: 15, usual: 22, most: 24 }, closer, &[&CLOSER_PID, &CLOSER_COMM, &CLOSER_EXE]),
-    right("sent", "SENT", "closed: bytes of payload that were sent", Width::fixed(10), SENT.read, &[&SENT, &SEGMENTS_SENT]),
-    right("received", "RECEIVED", "closed: bytes of payload that were received", Width::fixed(10), GOT.read, &[&GOT, &SEGMENTS_RECEIVED]),
+    right("sent", "SENT", "closed, udp: bytes of payload that were sent", Width::fixed(10), SENT.read, &[&SENT, &SEGMENTS_SENT, &DATAGRAMS_SENT]),
+    right("received", "RECEIVED", "closed, udp: bytes of payload that were received", Width::fixed(10), GOT.read, &[&GOT, &SEGMENTS_RECEIVED, &DATAGRAMS_RECEIVED]),
     right("retransmits", "RETRANSMITS", "closed, retransmit: how often something was sent again", Width::fixed(11), RETRANSMITS.read, &[&RETRANSMITS]),
     right("rtt", "RTT", "closed: smoothed round-trip time", Width::fixed(8), RTT.read, &[&RTT]),
     right("connect", "CONNECT", "closed: how long it took to be established", Width::fixed(8), CONNECTING.read, &[&CONNECTING]),
@@ -56,7 +56,7 @@ pub static COLUMNS: [Column<Event>; 34] = [
 ];
 
 /// The keys of a row in JSON, in the order of the schema.
-pub const KEYS: [&str; 66] = [
+pub const KEYS: [&str; 77] = [
     "at",
     "event",
     "via",
@@ -93,6 +93,8 @@ pub const KEYS: [&str; 66] = [
     "connect_ns",
     "bytes_sent",
     "bytes_received",
+    "datagrams_sent",
+    "datagrams_received",
     "segments_sent",
     "segments_received",
     "segment",
@@ -101,6 +103,15 @@ pub const KEYS: [&str; 66] = [
     "bytes",
     "received",
     "reason",
+    "what",
+    "name",
+    "type",
+    "rcode",
+    "answers",
+    "latency_ns",
+    "path",
+    "peer_owner.pid",
+    "peer_owner.comm",
     "states_ns.ESTABLISHED",
     "states_ns.SYN_SENT",
     "states_ns.SYN_RECV",
@@ -129,10 +140,17 @@ const AT: Field<Event> = field("at", |event| Cell::Time(event.at));
 const EVENT: Field<Event> = field("event", |event| Cell::Word(event.body.name()));
 const VIA: Field<Event> = field("via", |event| Cell::Word(event.via.name()));
 const SOCKET: Field<Event> = field("socket", |event| {
+    if let Body::Unix(unix) = &event.body {
+        return Cell::Id(unix.id.0);
+    }
     of(event, |socket| if socket.id.0 == 0 { Cell::Unknown } else { Cell::Id(socket.id.0) })
 });
 const PEER: Field<Event> = field("peer", |event| {
-    of(event, |socket| socket.peer.map_or(Cell::Absent, |peer| Cell::Id(peer.0)))
+    match &event.body {
+        Body::Unix(unix) => unix.peer,
+        body => body.socket().and_then(|socket| socket.peer),
+    }
+    .map_or(Cell::Absent, |peer| Cell::Id(peer.0))
 });
 const RETRIES: Field<Event> = field("retries", |event| match &event.body {
     Body::HalfOpen(half_open) => {
@@ -144,8 +162,10 @@ const SYN_COOKIE: Field<Event> = field("syn_cookie", |event| match &event.body {
     Body::HalfOpen(half_open) if half_open.syn_cookie => Cell::Flag(true),
     _ => Cell::Absent,
 });
-const PROTO: Field<Event> =
-    field("proto", |event| of(event, |socket| Cell::Word(socket.proto.name())));
+const PROTO: Field<Event> = field("proto", |event| match &event.body {
+    Body::Unix(_) => Cell::Word("unix"),
+    _ => of(event, |socket| Cell::Word(socket.proto.name())),
+});
 const FAMILY: Field<Event> =
     field("family", |event| of(event, |socket| Cell::Number(socket.flow.family.number().into())));
 const LOCAL: Field<Event> =
@@ -190,10 +210,14 @@ const LASTED: Field<Event> =
 const CONNECTING: Field<Event> = field("connect_ns", |event| {
     at_end(event, |closed| Cell::known(closed.connecting, Cell::Duration))
 });
-const SENT: Field<Event> =
-    field("bytes_sent", |event| carried(event, |traffic| Cell::Number(traffic.bytes_sent)));
-const GOT: Field<Event> =
-    field("bytes_received", |event| carried(event, |traffic| Cell::Number(traffic.bytes_received)));
+const SENT: Field<Event> = field("bytes_sent", |event| match &event.body {
+    Body::Udp(_) => datagrams(event, |traffic| Cell::Number(traffic.bytes_sent)),
+    _ => carried(event, |traffic| Cell::Number(traffic.bytes_sent)),
+});
+const GOT: Field<Event> = field("bytes_received", |event| match &event.body {
+    Body::Udp(_) => datagrams(event, |traffic| Cell::Number(traffic.bytes_received)),
+    _ => carried(event, |traffic| Cell::Number(traffic.bytes_received)),
+});
 const SEGMENTS_SENT: Field<Event> = field("segments_sent", |event| {
     carried(event, |traffic| Cell::Number(traffic.segments_sent.into()))
 });
@@ -212,12 +236,52 @@ const SEGMENT: Field<Event> = field("segment", |event| match &event.body {
 });
 const BYTES: Field<Event> = field("bytes", |event| match &event.body {
     Body::Retransmit(retransmit) => Cell::Number(retransmit.bytes.into()),
+    Body::Udp(udp) => udp.bytes.map_or(Cell::Absent, |bytes| Cell::Number(bytes.into())),
     _ => Cell::Absent,
 });
 const RECEIVED: Field<Event> = field("received", |event| match &event.body {
     Body::Reset(reset) => Cell::Flag(reset.received),
+    Body::Dns(dns) => Cell::Flag(dns.received),
     _ => Cell::Absent,
 });
+const DATAGRAMS_SENT: Field<Event> =
+    field("datagrams_sent", |event| datagrams(event, |traffic| Cell::Number(traffic.sent)));
+const DATAGRAMS_RECEIVED: Field<Event> =
+    field("datagrams_received", |event| datagrams(event, |traffic| Cell::Number(traffic.received)));
+const WHAT: Field<Event> = field("what", |event| match &event.body {
+    Body::Udp(udp) => Cell::Word(udp.what.name()),
+    Body::Dns(dns) => Cell::Word(dns.message.what()),
+    Body::Unix(unix) => Cell::Word(unix.what.name()),
+    _ => Cell::Absent,
+});
+const NAME: Field<Event> =
+    field("name", |event| dns(event, |dns| outside(dns.message.name.as_deref())));
+const TYPE: Field<Event> = field("type", |event| match &event.body {
+    Body::Unix(unix) => Cell::Word(unix.kind.name()),
+    _ => dns(event, |dns| outside(dns.message.kind.as_deref())),
+});
+const RCODE: Field<Event> = field("rcode", |event| {
+    dns(event, |dns| match &dns.message.rcode {
+        Some(rcode) => Cell::Name(rcode.as_bytes()),
+        None => Cell::Absent,
+    })
+});
+const ANSWERS: Field<Event> = field("answers", |event| {
+    dns(event, |dns| match &dns.message.answers[..] {
+        [] => Cell::Absent,
+        answers => Cell::Names(answers),
+    })
+});
+const LATENCY: Field<Event> = field("latency_ns", |event| {
+    dns(event, |dns| {
+        if dns.message.response { Cell::known(dns.latency, Cell::Duration) } else { Cell::Absent }
+    })
+});
+const PATH: Field<Event> = field("path", |event| unix(event, |unix| outside(unix.path.as_deref())));
+const PEER_PID: Field<Event> =
+    field("peer_owner.pid", |event| other(event, |owner| Cell::Number(owner.pid.into())));
+const PEER_COMM: Field<Event> =
+    field("peer_owner.comm", |event| other(event, |owner| Cell::Name(owner.comm.bytes())));
 const REASON: Field<Event> = field("reason", |event| {
     let reason = match &event.body {
         Body::Reset(reset) => &reset.reason,
@@ -282,13 +346,15 @@ const UID: Field<Event> =
     field("owner.uid", |event| owner(event, |owner| Cell::Number(owner.uid.into())));
 const HOW: Field<Event> =
     field("owner.how", |event| owner(event, |owner| Cell::Word(owner.how.name())));
-const NETNS: Field<Event> = field("netns", |event| {
-    of(event, |socket| Cell::known(socket.netns, |netns| Cell::Number(netns.into())))
+const NETNS: Field<Event> = field("netns", |event| match &event.body {
+    Body::Unix(unix) => Cell::known(unix.netns, |netns| Cell::Number(netns.into())),
+    _ => of(event, |socket| Cell::known(socket.netns, |netns| Cell::Number(netns.into()))),
 });
 const CGROUP: Field<Event> = field("cgroup", |event| {
-    of(event, |socket| {
-        Cell::known(socket.cgroup.as_deref(), |cgroup| Cell::Name(cgroup.as_bytes()))
-    })
+    event
+        .body
+        .cgroup()
+        .map_or(Cell::Absent, |cgroup| Cell::known(cgroup, |cgroup| Cell::Name(cgroup.as_bytes())))
 });
 const CONTAINER: Field<Event> = field("container", |event| in_cgroup(event, Cgroup::container));
 const POD: Field<Event> = field("pod", |event| in_cgroup(event, Cgroup::pod));
@@ -309,7 +375,10 @@ const CMDLINE: Field<Event> = field("cmdline", |event| {
     })
 });
 const START: Field<Event> = field("start", |event| own(event, |process| Cell::Time(process.start)));
-const BORN: Field<Event> = field("born", |event| of(event, |socket| Cell::Flag(socket.born)));
+const BORN: Field<Event> = field("born", |event| match &event.body {
+    Body::Unix(unix) => Cell::Flag(unix.born),
+    _ => of(event, |socket| Cell::Flag(socket.born)),
+});
 
 fn process(event: &Event) -> Cell<'_> {
     match event.body.process() {
@@ -358,7 +427,13 @@ fn transition(event: &Event) -> Cell<'_> {
             Cell::Said(Said::Reset { received: *received, reason: reason.as_deref() })
         }
         Body::Drop(drop) => Cell::Said(Said::Dropped { reason: drop.reason.as_deref() }),
+        Body::Udp(udp) => Cell::Said(Said::Datagrams(udp)),
+        Body::Dns(dns) => Cell::Said(Said::Message(&dns.message)),
+        Body::Unix(unix) => Cell::Said(Said::Local(unix)),
         Body::Exec(_) => (OWN_EXE.read)(event),
+        Body::Link(_) | Body::Address(_) | Body::Route(_) | Body::Neighbour(_) => {
+            Cell::ChangeOf(&event.body)
+        }
         Body::Fork(_) | Body::Exit(_) | Body::Clock { .. } | Body::Gap(_) => Cell::Absent,
     }
 }
@@ -367,7 +442,58 @@ fn in_state(event: &Event) -> Cell<'_> {
     match &event.body {
         Body::ConnectFailed(_) => (TRIED.read)(event),
         Body::Closed(_) => (LASTED.read)(event),
+        Body::Dns(_) => (LATENCY.read)(event),
         _ => either(event, &IN_STATE, &QUEUED),
+    }
+}
+
+fn local(event: &Event) -> Cell<'_> {
+    match &event.body {
+        Body::Unix(unix) if unix.is_named() => outside(unix.path.as_deref()),
+        _ => (LOCAL.read)(event),
+    }
+}
+
+fn remote(event: &Event) -> Cell<'_> {
+    let Body::Unix(unix) = &event.body else { return (REMOTE.read)(event) };
+    match &unix.peer_owner {
+        _ if !unix.is_named() && unix.path.is_some() => outside(unix.path.as_deref()),
+        Some(Owner { pid, comm, .. }) => Cell::Process { pid: *pid, comm: comm.bytes() },
+        None => Cell::Absent,
+    }
+}
+
+/// A name from outside that may be missing.
+fn outside(name: Option<&str>) -> Cell<'_> {
+    Cell::known(name, |name| Cell::Name(name.as_bytes()))
+}
+
+/// Of a message of DNS.
+fn dns<'a>(event: &'a Event, read: impl FnOnce(&'a Dns) -> Cell<'a>) -> Cell<'a> {
+    match &event.body {
+        Body::Dns(dns) => read(dns),
+        _ => Cell::Absent,
+    }
+}
+
+/// Of a UNIX socket.
+fn unix<'a>(event: &'a Event, read: impl FnOnce(&'a Unix) -> Cell<'a>) -> Cell<'a> {
+    match &event.body {
+        Body::Unix(unix) => read(unix),
+        _ => Cell::Absent,
+    }
+}
+
+/// Of the process at its other end.
+fn other<'a>(event: &'a Event, read: impl FnOnce(&'a Owner) -> Cell<'a>) -> Cell<'a> {
+    unix(event, |unix| unix.peer_owner.as_ref().map_or(Cell::Absent, read))
+}
+
+/// Of what went through a UDP socket.
+fn datagrams<'a>(event: &'a Event, read: impl FnOnce(&'a Datagrams) -> Cell<'a>) -> Cell<'a> {
+    match &event.body {
+        Body::Udp(udp) => udp.traffic.as_ref().map_or(Cell::Absent, read),
+        _ => Cell::Absent,
     }
 }
 
@@ -415,10 +541,10 @@ fn own<'a>(event: &'a Event, read: impl FnOnce(&'a Process) -> Cell<'a>) -> Cell
 
 /// What a cgroup's path tells of some.
 fn in_cgroup(event: &Event, read: fn(&Cgroup) -> Option<&str>) -> Cell<'_> {
-    of(event, |socket| match socket.cgroup.as_ref().and_then(read) {
+    match event.body.cgroup().flatten().and_then(read) {
         Some(name) => Cell::Name(name.as_bytes()),
         None => Cell::Absent,
-    })
+    }
 }
 
 fn of<'a>(event: &'a Event, read: impl FnOnce(&'a Socket) -> Cell<'a>) -> Cell<'a> {
@@ -426,7 +552,7 @@ fn of<'a>(event: &'a Event, read: impl FnOnce(&'a Socket) -> Cell<'a>) -> Cell<'
 }
 
 fn owner<'a>(event: &'a Event, read: impl FnOnce(&'a Owner) -> Cell<'a>) -> Cell<'a> {
-    of(event, |socket| Cell::known(socket.owner.as_ref(), read))
+    event.body.owner().map_or(Cell::Absent, |owner| Cell::known(owner, read))
 }
 
 const fn field(key: &'static str, read: fn(&Event) -> Cell<'_>) -> Field<Event> {

@@ -318,6 +318,8 @@ pub fn output(format: netbreath::cli::FormatName, width: Option<usize>) -> netbr
         },
         names: false,
         seeds: false,
+        keys: &netbreath::view::trace::KEYS,
+        sockets: true,
         processes: false,
     }
 }

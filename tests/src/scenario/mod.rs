@@ -10,6 +10,7 @@ use crate::tracer::{Kind, Recording};
 use crate::{netns, socket};
 
 mod close;
+mod dns;
 mod family;
 mod filter;
 mod half_open;
@@ -23,6 +24,8 @@ mod retransmit;
 mod snapshot;
 mod time_wait;
 mod timeout;
+mod udp;
+mod unix;
 
 /// IPv4 and IPv6 loopback, on a port that the kernel chooses.
 const V4: &str = "127.0.0.1:0";
@@ -218,6 +221,32 @@ pub const ALL: &[Scenario] = &[
     scenario("family::mptcp", 15, family::mptcp).needs(Need::Proto(Proto::Mptcp)),
     scenario("family::sctp", 5, family::sctp).needs(Need::Proto(Proto::Sctp)),
     scenario("family::dccp", 5, family::dccp).needs(Need::Proto(Proto::Dccp)),
+    scenario("udp::connected", 46, udp::connected).needs(Need::Netbreath),
+    scenario("udp::unconnected", 48, udp::unconnected).needs(Need::Netbreath),
+    scenario("udp::v6", 46, udp::v6).needs(Need::Ipv6),
+    scenario("udp::mapped", 46, udp::mapped).needs(Need::Ipv6),
+    scenario("udp::counts", 30, udp::counts).needs(Need::Netbreath),
+    scenario("udp::shared_with_a_child", 45, udp::shared_with_a_child).needs(Need::Netbreath),
+    scenario("udp::passed", 31, udp::passed).needs(Need::Netbreath),
+    scenario("udp::snapshot", 41, udp::snapshot).needs(Need::Netbreath),
+    scenario("udp::two_namespaces", 69, udp::two_namespaces).needs(Need::Netbreath),
+    scenario("udp::filter_pid", 21, udp::filter_pid).needs(Need::Netbreath),
+    scenario("udp::filter_lport", 30, udp::filter_lport).needs(Need::Netbreath),
+    scenario("udp::filter_raddr", 16, udp::filter_raddr).needs(Need::Netbreath),
+    scenario("udp::not_asked_for", 4, udp::not_asked_for).needs(Need::Netbreath),
+    scenario("udp::many", 8_000, udp::many).needs(Need::Netbreath),
+    scenario("dns::through_a_stub", 100, dns::through_a_stub).needs(Need::Netbreath),
+    scenario("dns::v6_and_errors", 60, dns::v6_and_errors).needs(Need::Ipv6),
+    scenario("dns::strange_messages", 41, dns::strange_messages).needs(Need::Netbreath),
+    scenario("dns::asked_by_a_child", 30, dns::asked_by_a_child).needs(Need::Netbreath),
+    scenario("unix::stream", 41, unix::stream).needs(Need::Netbreath),
+    scenario("unix::abstract_seqpacket", 41, unix::abstract_seqpacket).needs(Need::Netbreath),
+    scenario("unix::datagrams", 22, unix::datagrams).needs(Need::Netbreath),
+    scenario("unix::shared_with_a_child", 41, unix::shared_with_a_child).needs(Need::Netbreath),
+    scenario("unix::killed", 35, unix::killed).needs(Need::Netbreath),
+    scenario("unix::snapshot", 32, unix::snapshot).needs(Need::Netbreath),
+    scenario("unix::filter_pid", 12, unix::filter_pid).needs(Need::Netbreath),
+    scenario("unix::many", 3_700, unix::many).needs(Need::Netbreath),
     scenario("many::prefork", 50_000, many::prefork),
 ];
 

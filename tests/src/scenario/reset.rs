@@ -1,5 +1,7 @@
 //! Ends by RST, from either side and in every state that has one.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
@@ -88,6 +90,8 @@ pub fn of_a_peer_that_writes_on(stage: &mut Stage) -> Result<()> {
     meeting.client.close(&meeting.c)?;
     meeting.server.drain(&meeting.s)?;
     meeting.server.send(&meeting.s, 100)?;
+    // The answer, which need not be here yet.
+    stage.wait_until_told("CLOSE_WAIT", "CLOSE", 1, Duration::from_secs(10))?;
     meeting.server.drain(&meeting.s)?;
     meeting.server.close(&meeting.s)?;
     stage.expect_meeting(

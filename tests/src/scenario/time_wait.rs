@@ -151,6 +151,8 @@ pub fn none_where_there_is_no_room(stage: &mut Stage) -> Result<()> {
         stage.expect(&s, PASSIVE)?;
         stage.expect_peer(&c);
     }
+    // The tracer looks for them through the processes that are here.
+    stage.wait_until_told("FIN_WAIT2", "CLOSE", 2, Duration::from_secs(10))?;
     server.close(&listener)?;
     stage.expect(&listener, LISTENER)
 }

@@ -1,8 +1,10 @@
-//! `cargo xtask bench`: what watching costs, next to not watching and to other tracers.
+//! `cargo xtask bench`: what watching costs, next to not watching and to other tracers,
+//! and how long answers take.
 //! It reports; it judges nothing, and so fails only if it could not measure.
 
 mod churn;
 mod hooks;
+mod network;
 mod output;
 mod process_clock;
 mod report;
@@ -24,6 +26,8 @@ pub struct Args {
 enum Subject {
     /// Measure `netbreath trace` on connections over the loopback interface
     Trace(trace::Args),
+    /// Measure questions about many interfaces and routes, beside ip, ifconfig and route
+    Network(network::Args),
     /// Measure each kernel program on the same load
     Hooks(hooks::Args),
     /// The load: connections in a network namespace of its own
@@ -34,6 +38,7 @@ enum Subject {
 pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
     match &args.subject {
         Subject::Trace(args) => trace::start(workspace, args),
+        Subject::Network(args) => network::start(workspace, args),
         Subject::Hooks(args) => hooks::start(workspace, args),
         Subject::Churn(args) => churn::start(args),
     }

@@ -49,6 +49,14 @@ const NEEDS: &[Need] = &[
         arch: "iproute2",
     },
     Need {
+        command: "ifconfig",
+        purpose: Purpose::Test,
+        what_for: "tests compare with what it, route, arp and netstat show",
+        debian: "net-tools",
+        fedora: "net-tools",
+        arch: "net-tools",
+    },
+    Need {
         command: "qemu-system-x86_64",
         purpose: Purpose::Vm,
         what_for: "tests run on other kernels in it",
@@ -228,11 +236,11 @@ mod tests {
         let needs: Vec<&Need> = NEEDS.iter().collect();
         assert_eq!(
             packages(Family::Debian, &needs),
-            ["gcc", "libc6-dev", "iproute2", "qemu-system-x86", "xz-utils"]
+            ["gcc", "libc6-dev", "iproute2", "net-tools", "qemu-system-x86", "xz-utils"]
         );
         assert_eq!(
             packages(Family::Fedora, &needs),
-            ["gcc", "iproute", "qemu-system-x86-core", "xz"]
+            ["gcc", "iproute", "net-tools", "qemu-system-x86-core", "xz"]
         );
     }
 

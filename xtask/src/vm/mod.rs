@@ -56,6 +56,9 @@ const LINES_SHOWN: usize = 120;
 
 const NETBREATH: &str = "/bin/netbreath";
 
+/// Commands of this machine that tests compare with.
+const CLASSICS: &[&str] = &["ip", "ifconfig", "route", "arp", "netstat", "sleep"];
+
 /// What became of one kernel.
 struct Report {
     kernel: String,
@@ -170,6 +173,11 @@ fn prepare(workspace: &Workspace, args: &Args) -> Result<(Vec<Program>, Vec<Task
         Program { built: init, place: "/init".to_owned() },
         Program { built: workspace.binary(Profile::Release), place: NETBREATH.to_owned() },
     ];
+    for classic in CLASSICS {
+        let built = process::find(classic)
+            .with_context(|| format!("there is no {classic} here, which tests compare with"))?;
+        programs.push(Program { built, place: format!("/bin/{classic}") });
+    }
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let mut tasks = vec![
         Task {

@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail};
 /// built in, or its scenario will say what it misses.
 const WANTED: &[&str] = &[
     "8021q",
+    "bonding",
+    "bridge",
     "cls_bpf",
     "dummy",
     "nf_tables",
@@ -22,6 +24,7 @@ const WANTED: &[&str] = &[
     "udp_diag",
     "unix_diag",
     "veth",
+    "wireguard",
 ];
 
 pub struct Module {

@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use netbreath_common::record::{self, Kind};
 use netbreath_common::tcp::TcpState;
 
+use super::dns::Questions;
 use super::load::Reasons;
 use super::process::Processes;
 use crate::event::{
-    Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Drop, Endpoint, Errno, Event,
-    Family, Flow, HalfOpen, Handover, How, Owner, Process, Proto, Reset, Retransmit, Seed, Segment,
-    Socket, SocketId, State, Traffic, Via,
+    Accept, Body, Cause, Cgroup, Closed, Closer, Comm, ConnectFailed, Datagrams, Drop, Endpoint,
+    Errno, Event, Family, Flow, HalfOpen, Handover, How, Owner, Process, Proto, Reset, Retransmit,
+    Seed, Segment, Socket, SocketId, State, Traffic, Udp, UdpWhat, Unix, UnixKind, UnixWhat, Via,
 };
 use crate::filter::{EventKind, Filter};
 use crate::life::{Input, Mini};
@@ -25,6 +27,7 @@ pub struct Decoder {
     cgroup_root: Option<PathBuf>,
     processes: Processes,
     reasons: Reasons,
+    questions: Questions,
     asked: Asked,
     /// Mutant: take whoever is on the CPU for the owner.
     owner_from_cpu: bool,
@@ -33,7 +36,7 @@ pub struct Decoder {
 /// Which processes' events are asked for: the kernel tells of all, since owners need
 /// names, and says which the filter on ids lets through. The rest is compared here.
 struct Asked {
-    kinds: Vec<EventKind>,
+    filter: Filter,
     comms: Vec<Comm>,
     uids: Vec<u32>,
 }
@@ -41,14 +44,14 @@ struct Asked {
 impl Asked {
     fn of(filter: &Filter) -> Asked {
         Asked {
-            kinds: filter.events.clone(),
+            filter: Filter { events: filter.events.clone(), ..Filter::default() },
             comms: filter.comms.iter().map(|comm| Comm::from_name(comm)).collect(),
             uids: filter.uids.clone(),
         }
     }
 
     fn wants(&self, kind: EventKind, record: &record::Process, process: &Process) -> bool {
-        self.kinds.contains(&kind)
+        self.filter.names(kind)
             && record.selected != 0
             && (self.comms.is_empty() || self.comms.contains(&process.comm))
             && (self.uids.is_empty() || self.uids.contains(&process.uid))
@@ -80,6 +83,7 @@ impl Decoder {
             cgroup_root,
             processes: Processes::default(),
             reasons,
+            questions: Questions::default(),
             asked: Asked::of(filter),
             owner_from_cpu,
         }
@@ -188,6 +192,22 @@ impl Decoder {
                     state: TcpState::from_kernel(record.state),
                 })
             }
+            Kind::Udp => {
+                let record: record::Udp = record::read(bytes).ok_or_else(refuse)?;
+                Body::Udp(self.udp(&record).ok_or_else(refuse)?)
+            }
+            Kind::Dns => {
+                let record: record::Dns = record::read(bytes).ok_or_else(refuse)?;
+                let socket = self.socket(&record.socket);
+                match self.questions.apply(&record, socket) {
+                    Some(dns) => Body::Dns(Box::new(dns)),
+                    None => return Ok(None),
+                }
+            }
+            Kind::Unix => {
+                let record: record::Unix = record::read(bytes).ok_or_else(refuse)?;
+                Body::Unix(Box::new(self.unix(&record).ok_or_else(refuse)?))
+            }
             Kind::Exists => {
                 let record: record::Program = record::read(bytes).ok_or_else(refuse)?;
                 self.processes.run(&record);
@@ -229,6 +249,7 @@ impl Decoder {
                 262 => Proto::Mptcp,
                 132 => Proto::Sctp,
                 33 => Proto::Dccp,
+                17 => Proto::Udp,
                 _ => Proto::Tcp,
             },
             flow: Flow {
@@ -246,6 +267,68 @@ impl Decoder {
             cgroup: self.cgroup(socket.cgroup),
             born: socket.born != 0,
         }
+    }
+
+    fn udp(&mut self, record: &record::Udp) -> Option<Udp> {
+        let what = match record::UdpWhat::from_number(record.what)? {
+            record::UdpWhat::Bind => UdpWhat::Bind,
+            record::UdpWhat::Connect => UdpWhat::Connect,
+            record::UdpWhat::Send => UdpWhat::Send,
+            record::UdpWhat::Receive => UdpWhat::Receive,
+            record::UdpWhat::Close => UdpWhat::Close,
+        };
+        let record::Traffic { sent_bytes, sent, received_bytes, received } = record.traffic;
+        Some(Udp {
+            socket: self.socket(&record.socket),
+            what,
+            bytes: matches!(what, UdpWhat::Send | UdpWhat::Receive).then_some(record.len),
+            traffic: (what == UdpWhat::Close).then_some(Datagrams {
+                bytes_sent: sent_bytes,
+                bytes_received: received_bytes,
+                sent,
+                received,
+            }),
+        })
+    }
+
+    fn unix(&mut self, record: &record::Unix) -> Option<Unix> {
+        let what = match record::UnixWhat::from_number(record.what)? {
+            record::UnixWhat::Seed => UnixWhat::Seed,
+            record::UnixWhat::Bind => UnixWhat::Bind,
+            record::UnixWhat::Listen => UnixWhat::Listen,
+            record::UnixWhat::Connect => UnixWhat::Connect,
+            record::UnixWhat::Accept => UnixWhat::Accept,
+            record::UnixWhat::Owner => UnixWhat::Owner,
+            record::UnixWhat::Close => UnixWhat::Close,
+        };
+        let kind = match i32::from(record.kind) {
+            libc::SOCK_STREAM => UnixKind::Stream,
+            libc::SOCK_DGRAM => UnixKind::Dgram,
+            libc::SOCK_SEQPACKET => UnixKind::Seqpacket,
+            _ => return None,
+        };
+        let other = self.owner(&record.other);
+        let (from, peer_owner) =
+            if what == UnixWhat::Owner { (other, None) } else { (None, other) };
+        Some(Unix {
+            what,
+            id: SocketId::of_inode(record.inode),
+            peer: (record.peer != 0).then(|| SocketId::of_inode(record.peer)),
+            kind,
+            path: unix_path(record.path.get(..usize::from(record.path_len))?),
+            fd: (record.fd != u32::MAX).then_some(record.fd),
+            owner: self.owner(&record.owner),
+            from,
+            peer_owner,
+            opened_by: if record.opener.pid == record.owner.pid {
+                None
+            } else {
+                self.owner(&record.opener)
+            },
+            netns: (record.netns != 0).then_some(record.netns),
+            cgroup: self.cgroup(record.cgroup),
+            born: record.born != 0,
+        })
     }
 
     fn closed(&mut self, record: &record::Closed) -> Closed {
@@ -290,6 +373,7 @@ impl Decoder {
             record::How::Inherited => How::Inherited,
             record::How::Snapshot => How::Snapshot,
             record::How::Io => How::Io,
+            record::How::Bind => How::Bind,
         };
         let record::Owner { pid, uid, start, comm, exec, .. } = *owner;
         if pid == 0 {
@@ -324,6 +408,19 @@ impl Decoder {
         }
         self.cgroups.insert(id, path.clone());
         path
+    }
+}
+
+/// The name of a UNIX socket as `ss` shows it: one in the abstract namespace begins with
+/// NUL, and is shown with `@` in its place.
+fn unix_path(bytes: &[u8]) -> Option<Arc<str>> {
+    match bytes {
+        [] => None,
+        [0, name @ ..] => Some(format!("@{}", String::from_utf8_lossy(name)).into()),
+        path => {
+            let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
+            Some(String::from_utf8_lossy(path).into())
+        }
     }
 }
 
@@ -434,6 +531,15 @@ mod tests {
             // Only the right length is a state, and 1 is a state's number.
             assert_eq!(decoder.input(&bytes).is_ok(), len == 192, "{len}");
         }
+    }
+
+    #[test]
+    fn a_name_in_the_abstract_namespace_begins_with_an_at() {
+        let path = |bytes: &[u8]| unix_path(bytes);
+        assert_eq!(path(b"\0x\0y").as_deref(), Some("@x\0y"));
+        assert_eq!(path(b"/run/x.sock\0").as_deref(), Some("/run/x.sock"));
+        assert_eq!(path(b"/run/x.sock").as_deref(), Some("/run/x.sock"));
+        assert_eq!(path(b""), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use netbreath_common::config::emit;
 use netbreath_common::hook::Hook;
 
 use self::Attach::{
-    BtfArguments, BtfTracepoint, Fentry, Fexit, Iterator, Kprobe, RawTracepoint, SockOps,
+    BtfArguments, BtfTracepoint, Cgroup, Fentry, Fexit, Iterator, Kprobe, RawTracepoint, SockOps,
     Tracepoint,
 };
 use super::unseen::Unseen;
@@ -30,6 +30,8 @@ pub struct Rung {
     /// kernel has skipped it.
     pub second: Option<&'static str>,
     pub attach: Attach,
+    /// Programs on other attach points, which the rung needs too.
+    pub more: &'static [(&'static str, Attach)],
     /// What this rung does not show that better ones do; see `Ladder::unseen`.
     unseen: &'static [Unseen],
     /// What it costs those who are not traced; empty if nothing to speak of.
@@ -50,12 +52,14 @@ pub enum Attach {
     Tracepoint(&'static [(&'static str, &'static str)]),
     /// A function's entry, through a trampoline.
     Fentry(&'static str),
-    /// A function's return, if it has so many parameters.
+    /// A function's return, if it has so many parameters; 0 stands for any number.
     Fexit(&'static str, usize),
     /// A function's entry or return, through a breakpoint.
     Kprobe(&'static str),
     /// TCP's callbacks, on the root cgroup.
     SockOps,
+    /// What the sockets of the root cgroup, and so of all, are about to do.
+    Cgroup(&'static str),
     /// A pass over what exists.
     Iterator(&'static str),
 }
@@ -118,14 +122,15 @@ impl Attach {
             Attach::RawTracepoint(_)
             | Attach::Tracepoint(_)
             | Attach::Kprobe(_)
-            | Attach::SockOps => None,
+            | Attach::SockOps
+            | Attach::Cgroup(_) => None,
         }
     }
 }
 
 impl Rung {
     const fn new(program: &'static str, attach: Attach) -> Rung {
-        Rung { program, second: None, attach, unseen: &[], cost: "", needs_types: true }
+        Rung { program, second: None, attach, more: &[], unseen: &[], cost: "", needs_types: true }
     }
 
     const fn hiding(self, unseen: &'static [Unseen]) -> Rung {
@@ -140,16 +145,27 @@ impl Rung {
         Rung { second: Some(second), ..self }
     }
 
+    const fn with(self, more: &'static [(&'static str, Attach)]) -> Rung {
+        Rung { more, ..self }
+    }
+
     const fn without_types(self) -> Rung {
         Rung { needs_types: false, ..self }
     }
 
     /// Its programs, in the order in which they must be attached for the second to be
     /// called after the first: a trampoline calls the newest first.
-    pub fn programs(&self) -> impl std::iter::Iterator<Item = &'static str> {
+    pub fn programs(&self) -> impl std::iter::Iterator<Item = (&'static str, &Attach)> {
         let newest_first = matches!(self.attach, Attach::Fentry(_) | Attach::Fexit(..));
         let (early, late) = if newest_first { (self.second, None) } else { (None, self.second) };
-        early.into_iter().chain([self.program]).chain(late)
+        let own = early.into_iter().chain([self.program]).chain(late);
+        let more = self.more.iter().map(|(program, attach)| (*program, attach));
+        own.map(|program| (program, &self.attach)).chain(more)
+    }
+
+    /// Its attach points.
+    pub fn points(&self) -> impl std::iter::Iterator<Item = &Attach> {
+        [&self.attach].into_iter().chain(self.more.iter().map(|(_, attach)| attach))
     }
 
     /// It is called for each transition there is.
@@ -165,6 +181,7 @@ impl Rung {
             | Attach::Fentry(_)
             | Attach::Fexit(..)
             | Attach::SockOps
+            | Attach::Cgroup(_)
             | Attach::Iterator(_) => true,
             Attach::RawTracepoint(_) | Attach::Tracepoint(_) | Attach::Kprobe(_) => false,
         }
@@ -186,9 +203,11 @@ impl std::fmt::Display for Attach {
                 Ok(())
             }
             Attach::Fentry(name) => write!(f, "fentry {name}"),
+            Attach::Fexit(name, 0) => write!(f, "fexit {name}"),
             Attach::Fexit(name, parameters) => write!(f, "fexit {name}({parameters} parameters)"),
             Attach::Kprobe(name) => write!(f, "kprobe {name}"),
             Attach::SockOps => f.write_str("sock_ops on the root cgroup"),
+            Attach::Cgroup(name) => write!(f, "{name} on the root cgroup"),
             Attach::Iterator(name) => write!(f, "iterator {name}"),
         }
     }
@@ -201,9 +220,17 @@ const ALWAYS: u32 = u32::MAX;
 /// beginning on, until any program is attached to it or detached from it.
 const IN_ACCEPT: &[Unseen] = &[Unseen::Descriptor, Unseen::AcceptUnderWay];
 
+/// Whose sockets are used.
+const IO: u32 = emit::TCP | emit::DATAGRAM | emit::UNIX;
+
+const UNIX_COST: &str = "every system call on this machine takes some 20 ns longer";
+
+/// Passes over what exists.
+pub const PASSES: [&Ladder; 4] = [&PROCESSES, &SEED, &SEED_UDP, &SEED_UNIX];
+
 /// Every ladder there is.
 pub fn all() -> impl std::iter::Iterator<Item = &'static Ladder> {
-    LADDERS.iter().chain([&PROCESSES, &SEED])
+    LADDERS.iter().chain(PASSES)
 }
 
 /// The time in SYN_RECV is known by half-open connections, too.
@@ -260,7 +287,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Destroy,
         purpose: "when a socket is freed: without it, a connection that its peer gives up \
             before it is accepted shows no accept",
-        events: ALWAYS,
+        events: emit::TCP,
         needed: false,
         rungs: &[
             Rung::new("nb_destroy_btf", BtfTracepoint("tcp_destroy_sock")),
@@ -273,7 +300,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Accept,
         purpose: "which process takes a connection from a listener's queue: without it, a \
             connection that came in is the listener's for good",
-        events: ALWAYS,
+        events: emit::TCP,
         needed: false,
         rungs: &[
             Rung::new("nb_accept_fe", Fentry("security_sock_graft"))
@@ -295,7 +322,7 @@ pub const LADDERS: &[Ladder] = &[
     Ladder {
         hook: Hook::Connect,
         purpose: "which local port a connection goes out from: without it, SYN_SENT shows none",
-        events: ALWAYS,
+        events: emit::TCP,
         needed: false,
         rungs: &[
             Rung::new("nb_connect_fe", Fentry("tcp_connect")).backed_by("nb_connect_fe2"),
@@ -344,7 +371,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Send,
         purpose: "which process writes to a connection: without it, one that was passed to \
             another process or inherited seems to be its opener's",
-        events: ALWAYS,
+        events: IO,
         needed: false,
         rungs: &[
             Rung::new("nb_send_btf", BtfTracepoint("sock_send_length")),
@@ -356,7 +383,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::Receive,
         purpose: "which process reads from a connection: without it, one that was passed to \
             another process or inherited seems to be its opener's",
-        events: ALWAYS,
+        events: IO,
         needed: false,
         rungs: &[
             Rung::new("nb_recv_btf", BtfTracepoint("sock_recv_length")),
@@ -424,9 +451,160 @@ pub const LADDERS: &[Ladder] = &[
         ],
     },
     Ladder {
+        hook: Hook::UdpOpen,
+        purpose: "which UDP sockets are made: without it, all seem to be older than netbreath",
+        events: emit::DATAGRAM,
+        needed: false,
+        rungs: &[Rung::new("nb_udp_open", Cgroup("sock_create"))],
+    },
+    Ladder {
+        hook: Hook::UdpPacket,
+        purpose: "the ends of datagrams, and the messages of DNS: without it, there are no dns \
+            events, and the ends are those of the socket",
+        events: emit::DATAGRAM,
+        needed: false,
+        rungs: &[Rung::new("nb_udp_out", Cgroup("egress"))
+            .with(&[
+                ("nb_udp_in", Cgroup("ingress")),
+                ("nb_udp_from4", Cgroup("recvmsg4")),
+                ("nb_udp_from6", Cgroup("recvmsg6")),
+            ])
+            .costing("every packet of this machine's sockets takes a little longer")],
+    },
+    Ladder {
+        hook: Hook::UdpBind,
+        purpose: "which UDP sockets are bound",
+        events: emit::DATAGRAM,
+        needed: false,
+        rungs: &[Rung::new("nb_udp_bind4", Cgroup("post_bind4"))
+            .with(&[("nb_udp_bind6", Cgroup("post_bind6"))])],
+    },
+    Ladder {
+        hook: Hook::UdpConnect,
+        purpose: "which UDP sockets are connected",
+        events: emit::DATAGRAM,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_udp_conn_fx", Fexit("inet_dgram_connect", 4)),
+            Rung::new("nb_udp_connect4", Cgroup("connect4"))
+                .with(&[("nb_udp_connect6", Cgroup("connect6"))])
+                .hiding(&[Unseen::UdpConnectResult]),
+        ],
+    },
+    Ladder {
+        hook: Hook::UdpSend,
+        purpose: "which process sends datagrams, how many and how much",
+        events: emit::DATAGRAM,
+        needed: false,
+        rungs: &[Rung::new("nb_udp_send4_fx", Fexit("udp_sendmsg", 3))
+            .with(&[("nb_udp_send6_fx", Fexit("udpv6_sendmsg", 3))])],
+    },
+    Ladder {
+        hook: Hook::UdpReceive,
+        purpose: "which process reads datagrams, how many and how much",
+        events: emit::DATAGRAM,
+        needed: false,
+        rungs: &[Rung::new("nb_udp_recv4_fx", Fexit("udp_recvmsg", 5))
+            .with(&[("nb_udp_recv6_fx", Fexit("udpv6_recvmsg", 5))])],
+    },
+    Ladder {
+        hook: Hook::UdpClose,
+        purpose: "when UDP sockets are closed, and what they have sent and received",
+        events: emit::DATAGRAM,
+        needed: false,
+        rungs: &[Rung::new("nb_udp_close", Cgroup("sock_release"))],
+    },
+    Ladder {
+        hook: Hook::UnixSend,
+        purpose: "which process writes to a UNIX socket: without it, one that was passed to \
+            another process or inherited seems to be its opener's",
+        events: emit::UNIX,
+        needed: false,
+        rungs: &[Rung::new("nb_unix_snd_fx", Fexit("unix_stream_sendmsg", 3))
+            .with(&[("nb_unix_dsnd_fx", Fexit("unix_dgram_sendmsg", 3))])],
+    },
+    Ladder {
+        hook: Hook::UnixReceive,
+        purpose: "which process reads from a UNIX socket: without it, one that was passed to \
+            another process or inherited seems to be its opener's",
+        events: emit::UNIX,
+        needed: false,
+        rungs: &[Rung::new("nb_unix_rcv_fx", Fexit("unix_stream_recvmsg", 4))
+            .with(&[("nb_unix_drcv_fx", Fexit("unix_dgram_recvmsg", 4))])],
+    },
+    Ladder {
+        hook: Hook::UnixClose,
+        purpose: "when UNIX sockets are closed",
+        events: emit::UNIX,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_unix_rel_fe", Fentry("unix_release")),
+            Rung::new("nb_unix_rel_kp", Kprobe("unix_release")),
+            Rung::new("nb_unix_close", Tracepoint(&[("syscalls", "sys_enter_close")]))
+                .with(&[("nb_unix_exit", BtfTracepoint("sched_process_exit"))])
+                .hiding(&[Unseen::UnixCloseOtherwise])
+                .costing(UNIX_COST),
+        ],
+    },
+    Ladder {
+        hook: Hook::UnixBind,
+        purpose: "which UNIX sockets for datagrams are given a name",
+        events: emit::UNIX,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_unix_bind_fx", Fexit("unix_bind", 3)),
+            Rung::new("nb_unix_bind", Tracepoint(&[("syscalls", "sys_exit_bind")]))
+                .with(&[("nb_unix_bind_in", Tracepoint(&[("syscalls", "sys_enter_bind")]))])
+                .hiding(&[Unseen::UnixOtherCalls])
+                .costing(UNIX_COST),
+        ],
+    },
+    Ladder {
+        hook: Hook::UnixListen,
+        purpose: "which UNIX sockets listen",
+        events: emit::UNIX,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_unix_list_fx", Fexit("unix_listen", 2)),
+            Rung::new("nb_unix_listen", Tracepoint(&[("syscalls", "sys_exit_listen")]))
+                .with(&[("nb_unix_list_in", Tracepoint(&[("syscalls", "sys_enter_listen")]))])
+                .hiding(&[Unseen::UnixOtherCalls])
+                .costing(UNIX_COST),
+        ],
+    },
+    Ladder {
+        hook: Hook::UnixAccept,
+        purpose: "which process takes a connection from a UNIX listener's queue",
+        events: emit::UNIX,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_unix_acc_fx", Fexit("unix_accept", 0)),
+            Rung::new(
+                "nb_unix_accept",
+                Tracepoint(&[("syscalls", "sys_exit_accept"), ("syscalls", "sys_exit_accept4")]),
+            )
+            .hiding(&[Unseen::UnixOtherCalls])
+            .costing(UNIX_COST),
+        ],
+    },
+    Ladder {
+        hook: Hook::UnixConnect,
+        purpose: "which UNIX sockets are connected",
+        events: emit::UNIX,
+        needed: false,
+        rungs: &[
+            Rung::new("nb_unix_conn_fx", Fexit("unix_stream_connect", 4))
+                .with(&[("nb_unix_dcon_fx", Fexit("unix_dgram_connect", 4))]),
+            Rung::new("nb_unix_connect", Tracepoint(&[("syscalls", "sys_exit_connect")]))
+                .with(&[("nb_unix_conn_in", Tracepoint(&[("syscalls", "sys_enter_connect")]))])
+                .hiding(&[Unseen::UnixOtherCalls])
+                .costing(UNIX_COST),
+        ],
+    },
+    Ladder {
         hook: Hook::SockState,
         purpose: "every change of state of every TCP socket",
-        events: ALWAYS,
+        events: emit::TCP,
         needed: true,
         rungs: &[
             Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state"))
@@ -465,7 +643,27 @@ pub const SEED: Ladder = Ladder {
     hook: Hook::Seed,
     purpose: "sockets that were open before netbreath started: without it, nobody is known to \
         own them",
-    events: ALWAYS,
+    events: emit::TCP,
     needed: false,
     rungs: &[Rung::new("nb_seed_files", Iterator("task_file"))],
+};
+
+/// The same of UDP sockets.
+pub const SEED_UDP: Ladder = Ladder {
+    hook: Hook::SeedUdp,
+    purpose: "UDP sockets that were open before netbreath started: without it, nobody is known \
+        to own them until they are used",
+    events: emit::DATAGRAM,
+    needed: false,
+    rungs: &[Rung::new("nb_seed_udp", Iterator("task_file"))],
+};
+
+/// The same of UNIX sockets.
+pub const SEED_UNIX: Ladder = Ladder {
+    hook: Hook::SeedUnix,
+    purpose: "UNIX sockets that were open before netbreath started: without it, nothing is told \
+        of them",
+    events: emit::UNIX,
+    needed: false,
+    rungs: &[Rung::new("nb_seed_unix", Iterator("task_file"))],
 };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, MapError};
-use aya::programs::{CgroupAttachMode, Program, ProgramError};
+use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Program, ProgramError};
 use aya::{Ebpf as Object, EbpfError, EbpfLoader, Endianness};
 use aya_log::Level;
 use netbreath_common::config::{ADDR_KEY_END_BITS, AddrKey, End, PORT_WORDS, emit, filter};
@@ -17,7 +17,7 @@ use netbreath_common::offset::ABSENT;
 
 use super::btf::{self, Btf};
 use super::forced::{self, Forced};
-use super::hooks::{self, Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PROCESSES, Rung, SEED};
+use super::hooks::{self, Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PASSES, Rung};
 use super::privilege::{self, Capability};
 use super::unseen;
 use crate::event::{Family, Gap};
@@ -122,34 +122,43 @@ struct Company {
 pub fn load(ask: &Ask) -> Result<Loaded, Error> {
     let forced = forced::forced(&ask.rungs)?;
     let kernel = Kernel::ask(ask.btf.as_deref())?;
+    let wanted = emit_bits(&ask.filter);
+    let tcp = wanted & emit::TCP != 0;
     let mut company = Company {
         storage: true,
         connect: true,
         accept: ask.accept_hook,
         destroy: true,
-        half_open: HALF_OPEN_EVENTS & emit_bits(&ask.filter) != 0,
+        half_open: HALF_OPEN_EVENTS & wanted != 0,
     };
     loop {
         let mut object = open(ask, &kernel, company)?;
         fill(&mut object, &ask.filter)?;
-        let mut reached = Vec::new();
+        let mut reached: Vec<Reached> = Vec::new();
         for ladder in LADDERS {
-            let unwanted = ladder.hook == Hook::Accept && !ask.accept_hook;
-            if !unwanted && ladder.events & emit_bits(&ask.filter) != 0 {
+            let unwanted = match ladder.hook {
+                Hook::Accept => !ask.accept_hook,
+                // The better rung of the other sees them all.
+                Hook::UdpSend | Hook::UnixSend => sees_all(&reached, Hook::Send),
+                Hook::UdpReceive | Hook::UnixReceive => sees_all(&reached, Hook::Receive),
+                _ => false,
+            };
+            if !unwanted && ladder.events & wanted != 0 {
                 let needed = ladder.needed || ladder.hook == Hook::Fork && ask.filter.command;
                 reached.push(climb(&mut object, ladder, needed, &forced, &kernel)?);
             }
         }
-        for ladder in [&PROCESSES, &SEED] {
+        for ladder in PASSES.into_iter().filter(|ladder| ladder.events & wanted != 0) {
             reached.push(climb(&mut object, ladder, ladder.needed, &forced, &kernel)?);
         }
 
         let rung = |hook| reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
         let true_company = Company {
-            storage: reached.iter().all(Reached::allows_storage),
-            connect: rung(Hook::Connect).is_some(),
-            accept: rung(Hook::Accept).is_some(),
-            destroy: rung(Hook::Destroy).is_some(),
+            // Without TCP, nobody asks.
+            storage: !tcp || reached.iter().all(Reached::allows_storage),
+            connect: !tcp || rung(Hook::Connect).is_some(),
+            accept: company.accept && (!tcp || rung(Hook::Accept).is_some()),
+            destroy: !tcp || rung(Hook::Destroy).is_some(),
             half_open: rung(Hook::HalfOpen).is_some(),
         };
         if company == true_company {
@@ -167,10 +176,10 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     let mut object = open(ask, &kernel, company)?;
     let mut all = Vec::new();
     for rung in all_rungs() {
-        for name in rung.programs() {
+        for (name, point) in rung.programs() {
             let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
             let begin = Instant::now();
-            let verdict = match load_program(program, &rung.attach, &kernel) {
+            let verdict = match load_program(program, point, &kernel) {
                 Ok(()) => Verdict::Loaded { in_time: begin.elapsed() },
                 Err(Refusal { by_verifier: true, why }) => Verdict::Rejected(why),
                 Err(Refusal { why, .. }) => Verdict::NotHere(why),
@@ -205,11 +214,19 @@ pub fn try_all(ask: &Ask) -> Result<Vec<Tried>, Error> {
         let has_types = kernel.points.is_some();
         for rung in ladder.rungs.iter().filter(|rung| rung.needs_types == has_types) {
             let refused = attach_rung(&mut object, rung, &kernel)?.err();
-            unload_rung(&mut object, rung);
+            unload(&mut object, rung);
             all.push(Tried { ladder, rung, refused });
         }
     }
     Ok(all)
+}
+
+/// Whether a hook on use came so far up that it sees sockets of every kind.
+fn sees_all(reached: &[Reached], hook: Hook) -> bool {
+    let rung = reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
+    rung.is_some_and(|rung| {
+        matches!(rung.attach, Attach::BtfTracepoint("sock_send_length" | "sock_recv_length"))
+    })
 }
 
 /// What the running kernel's type information tells, without the information itself,
@@ -235,13 +252,15 @@ impl Kernel {
             (Err(_), None) => return Ok(Kernel::without_types()),
         };
         let parameters = all_rungs()
-            .filter_map(|rung| match rung.attach {
+            .flat_map(Rung::points)
+            .filter_map(|point| match *point {
                 Attach::Fexit(name, _) => Some((name, btf.parameters(name))),
                 Attach::BtfArguments(name, _) => Some((name, btf.arguments(name))),
                 _ => None,
             })
             .collect();
-        let names: Vec<String> = all_rungs().filter_map(|rung| rung.attach.type_name()).collect();
+        let names: Vec<String> =
+            all_rungs().flat_map(Rung::points).filter_map(Attach::type_name).collect();
         let points = aya::Btf::parse(&btf.outline(&names), Endianness::default())
             .map_err(|source| Error::AyaBtf { source })?;
         Ok(Kernel {
@@ -301,8 +320,14 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
     loader.override_global(aya_log::LEVEL, &level, true);
     loader.map_max_entries("RING", *ring_size);
     loader.map_max_entries("SLOTS_BY_ADDR", *max_sockets);
+    // The kernel fills these at once, so they are small where nobody asks.
+    let unix = if emit_bits(filter) & emit::UNIX == 0 { 1 } else { *max_sockets };
+    loader.map_max_entries("UNIX_SLOTS", unix.min(MOST_UNIX));
     loader.load(OBJECT).map_err(|source| Error::Load { source: Box::new(source) })
 }
+
+/// UNIX sockets that are remembered at most.
+const MOST_UNIX: u32 = 65_536;
 
 /// Offsets of all members that the programs read, as far as the types tell.
 fn offsets(btf: Option<&Btf>) -> Vec<(&'static str, u32)> {
@@ -355,6 +380,9 @@ fn emit_bits(filter: &Filter) -> u32 {
         (emit::RETRANSMIT, EventKind::Retransmit),
         (emit::RESET, EventKind::Reset),
         (emit::DROP, EventKind::Drop),
+        (emit::UDP, EventKind::Udp),
+        (emit::DNS, EventKind::Dns),
+        (emit::UNIX, EventKind::Unix),
     ];
     // Names of owners are made from the records of processes, whoever asks for those.
     bits.iter()
@@ -489,34 +517,36 @@ fn attach_rung(
     rung: &'static Rung,
     kernel: &Kernel,
 ) -> Result<Result<(), String>, Error> {
-    for name in rung.programs() {
+    if rung.needs_types && kernel.points.is_none() {
+        return Ok(Err(NO_TYPES.to_owned()));
+    }
+    for (name, point) in rung.programs() {
         let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
         if let Err(Refusal { why, .. }) =
-            load_program(program, &rung.attach, kernel).and_then(|()| attach(program, &rung.attach))
+            load_program(program, point, kernel).and_then(|()| attach(program, point))
         {
             // What of the rung is attached already would do half its work.
-            unload_rung(object, rung);
+            unload(object, rung);
             return Ok(Err(why));
         }
     }
     Ok(Ok(()))
 }
 
-/// Detaches and unloads the programs of a rung.
-fn unload_rung(object: &mut Object, rung: &Rung) {
-    for name in rung.programs() {
-        let Some(program) = object.program_mut(name) else { continue };
-        // Why no error: one that was refused is not loaded.
-        let _ = match program {
-            Program::BtfTracePoint(program) => program.unload(),
-            Program::RawTracePoint(program) => program.unload(),
-            Program::TracePoint(program) => program.unload(),
-            Program::FEntry(program) => program.unload(),
-            Program::FExit(program) => program.unload(),
-            Program::KProbe(program) => program.unload(),
-            Program::SockOps(program) => program.unload(),
-            Program::Iter(program) => program.unload(),
-            // `load_program` loads no other kinds.
+/// Detaches what is attached of a rung that cannot be had whole.
+fn unload(object: &mut Object, rung: &Rung) {
+    for (name, _) in rung.programs() {
+        // Why ignored: one that was never loaded cannot be unloaded, either.
+        let _ = match object.program_mut(name) {
+            Some(Program::BtfTracePoint(program)) => program.unload(),
+            Some(Program::RawTracePoint(program)) => program.unload(),
+            Some(Program::TracePoint(program)) => program.unload(),
+            Some(Program::FEntry(program)) => program.unload(),
+            Some(Program::FExit(program)) => program.unload(),
+            Some(Program::KProbe(program)) => program.unload(),
+            Some(Program::CgroupSock(program)) => program.unload(),
+            Some(Program::CgroupSockAddr(program)) => program.unload(),
+            Some(Program::CgroupSkb(program)) => program.unload(),
             _ => Ok(()),
         };
     }
@@ -565,13 +595,16 @@ fn load_program(program: &mut Program, point: &Attach, kernel: &Kernel) -> Resul
         (Program::FExit(program), Attach::Fexit(name, parameters)) => match kernel.parameters(name)
         {
             None => return Err(format!("this kernel has no function {name}").into()),
-            Some(n) if n != *parameters => {
+            Some(n) if *parameters != 0 && n != *parameters => {
                 return Err(format!("{name} has {n} parameters here").into());
             }
             Some(_) => program.load(name, kernel.points()?)?,
         },
         (Program::KProbe(program), Attach::Kprobe(_)) => program.load()?,
         (Program::SockOps(program), Attach::SockOps) => program.load()?,
+        (Program::CgroupSock(program), Attach::Cgroup(_)) => program.load()?,
+        (Program::CgroupSockAddr(program), Attach::Cgroup(_)) => program.load()?,
+        (Program::CgroupSkb(program), Attach::Cgroup(_)) => program.load()?,
         (Program::Iter(program), Attach::Iterator(name)) => {
             program.load(name, kernel.points()?)?;
         }
@@ -598,17 +631,33 @@ fn attach(program: &mut Program, point: &Attach) -> Result<(), Refusal> {
         (Program::FEntry(program), _) => _ = program.attach()?,
         (Program::FExit(program), _) => _ = program.attach()?,
         (Program::KProbe(program), Attach::Kprobe(name)) => _ = program.attach(*name, 0)?,
+        // With a link, the kernel lets others' programs stay whatever the mode says.
         (Program::SockOps(program), _) => {
-            let root =
-                cgroup_root().ok_or_else(|| "no cgroup2 file system is mounted".to_owned())?;
-            let root = std::fs::File::open(&root)
-                .map_err(|error| format!("cannot open {}: {error}", root.display()))?;
-            // With a link, the kernel lets others' programs stay whatever the mode says.
-            program.attach(root, CgroupAttachMode::Single)?;
+            program.attach(root()?, CgroupAttachMode::Single)?;
+        }
+        (Program::CgroupSock(program), _) => {
+            program.attach(root()?, CgroupAttachMode::Single)?;
+        }
+        (Program::CgroupSockAddr(program), _) => {
+            program.attach(root()?, CgroupAttachMode::Single)?;
+        }
+        (Program::CgroupSkb(program), Attach::Cgroup(point)) => {
+            let point = match *point {
+                "ingress" => CgroupSkbAttachType::Ingress,
+                _ => CgroupSkbAttachType::Egress,
+            };
+            program.attach(root()?, point, CgroupAttachMode::Single)?;
         }
         _ => {}
     }
     Ok(())
+}
+
+/// The root of the unified cgroup hierarchy.
+fn root() -> Result<std::fs::File, Refusal> {
+    let root = cgroup_root().ok_or_else(|| "no cgroup2 file system is mounted".to_owned())?;
+    std::fs::File::open(&root)
+        .map_err(|error| format!("cannot open {}: {error}", root.display()).into())
 }
 
 /// What the kernel answered, in one line: a verifier's log goes to a file.
@@ -734,7 +783,7 @@ impl Reached {
     /// The capability that this process lacks and that might have got the hook further.
     pub fn missing(&self) -> Option<&'static Capability> {
         let mut needs = self.refused.iter().filter_map(|(rung, _)| match rung.attach {
-            Attach::SockOps => Some(&privilege::NET_ADMIN),
+            Attach::SockOps | Attach::Cgroup(_) => Some(&privilege::NET_ADMIN),
             Attach::Tracepoint(_) => Some(match tracefs() {
                 Tracefs::Closed => &privilege::DAC_READ_SEARCH,
                 Tracefs::None | Tracefs::Open => &privilege::SYS_ADMIN,

@@ -12,10 +12,11 @@ use aya_obj::generated::{bpf_cmd, bpf_prog_info};
 use netbreath_common::config::start;
 use netbreath_common::hook::Hook;
 use netbreath_common::miss::{self, Miss};
-use netbreath_common::record::{self, Program as ProgramRecord, Seed};
+use netbreath_common::record::{self, Program as ProgramRecord, Seed, Unix};
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
+use super::clock::{awake_time, boot, boot_time};
 use super::{Ask, Cost, Source, gap};
 use crate::event::{Body, Event, Gap, Via};
 use crate::filter::EventKind;
@@ -25,6 +26,7 @@ mod armed;
 mod btf;
 mod debug;
 mod decode;
+mod dns;
 mod forced;
 mod hooks;
 mod load;
@@ -303,7 +305,7 @@ impl Source for Ebpf {
         }
         let rungs = self.reached.iter().filter_map(|reached| Some((reached, reached.rung?)));
         rungs
-            .flat_map(|(reached, rung)| rung.programs().map(move |name| (reached, name)))
+            .flat_map(|(reached, rung)| rung.programs().map(move |(name, _)| (reached, name)))
             .filter_map(|(reached, program)| {
                 let info = info(self.object.program(program)?)?;
                 Some(Cost {
@@ -334,7 +336,9 @@ impl Ebpf {
         let wheel = self.wheel()?;
         self.life.set_wheel(wheel);
         self.pass(Hook::Seed, size_of::<Seed>())?;
-        self.requests()
+        self.requests()?;
+        self.pass(Hook::SeedUdp, size_of::<Seed>())?;
+        self.pass(Hook::SeedUnix, size_of::<Unix>())
     }
 
     /// Reads the pass of an iterator, which writes records of `len` bytes.
@@ -479,7 +483,7 @@ impl Ebpf {
             return Ok(None);
         }
         // The time since boot goes on while the machine sleeps.
-        let asleep = boot_time().saturating_sub(clock(libc::CLOCK_MONOTONIC) as u64);
+        let asleep = boot_time().saturating_sub(awake_time());
         let wheel = Wheel::new(jiffies, monotonic, monotonic + asleep);
         let hz = wheel.map_or(0, |wheel| wheel.hz());
         start.set(start::HZ, hz, 0).map_err(failed("START"))?;
@@ -533,11 +537,12 @@ impl Ebpf {
                 continue;
             }
             let Some(rung) = reached.rung else { continue };
-            let calls = self
-                .object
-                .program(rung.program)
-                .and_then(info)
-                .map_or(0, |info| info.recursion_misses);
+            let calls: u64 = rung
+                .programs()
+                .filter(|(name, _)| Some(*name) != rung.second)
+                .filter_map(|(name, _)| info(self.object.program(name)?))
+                .map(|info| info.recursion_misses)
+                .sum();
             if calls == skipped.calls {
                 continue;
             }
@@ -572,32 +577,6 @@ async fn after(time: Option<Duration>) {
 
 fn here(gap: Gap) -> Event {
     Event { at: boot_time(), via: Via::Kernel, body: Body::Gap(gap) }
-}
-
-/// Nanoseconds since boot.
-fn boot_time() -> u64 {
-    clock(libc::CLOCK_BOOTTIME) as u64
-}
-
-/// Wall-clock time of boot, nanoseconds since the epoch.
-fn boot() -> i64 {
-    // We may be put aside between one clock and the other: of a few tries, the one that took
-    // the shortest time is right.
-    const TRIES: usize = 5;
-    let tries = (0..TRIES).map(|_| {
-        let before = clock(libc::CLOCK_BOOTTIME);
-        let wall = clock(libc::CLOCK_REALTIME);
-        let took = clock(libc::CLOCK_BOOTTIME) - before;
-        (took, wall - before - took / 2)
-    });
-    tries.min().map_or(0, |(_, boot)| boot)
-}
-
-fn clock(id: libc::clockid_t) -> i64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes one timespec; cannot fail for these clocks.
-    unsafe { libc::clock_gettime(id, &raw mut time) };
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 /// What the kernel tells of a program.

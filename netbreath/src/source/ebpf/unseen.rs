@@ -10,6 +10,9 @@ pub enum Unseen {
     SynSentPort,
     Surroundings,
     End,
+    UdpConnectResult,
+    UnixCloseOtherwise,
+    UnixOtherCalls,
     Descriptor,
     AcceptUnderWay,
     Listen,
@@ -29,6 +32,9 @@ impl Unseen {
             Unseen::SynSentPort => "syn_sent_port",
             Unseen::Surroundings => "surroundings",
             Unseen::End => "end",
+            Unseen::UdpConnectResult => "udp_connect_result",
+            Unseen::UnixCloseOtherwise => "unix_close_otherwise",
+            Unseen::UnixOtherCalls => "unix_other_calls",
             Unseen::Descriptor => "descriptor",
             Unseen::AcceptUnderWay => "accept_under_way",
             Unseen::Listen => "listen",
@@ -44,6 +50,18 @@ impl Unseen {
             Unseen::HandedOn => "who owns a connection that was passed on",
             Unseen::SynSentPort => "the local port of SYN_SENT",
             Unseen::Surroundings => "programs, network namespaces and control groups",
+            Unseen::UdpConnectResult => {
+                "whether connect() of a UDP socket succeeded, and the local address and port that \
+                 it chose; the first datagram shows them"
+            }
+            Unseen::UnixCloseOtherwise => {
+                "the end of UNIX sockets that are closed otherwise than by close() or by the end \
+                 of their process: by exec, dup2() or close_range(), on their way to another \
+                 process, by two holders at once, or while another thread is in a call on them"
+            }
+            Unseen::UnixOtherCalls => {
+                "calls on UNIX sockets through io_uring or by 32-bit programs"
+            }
             Unseen::End => "how connections ended",
             Unseen::Cookie => {
                 "the number that other tools know a socket by, if none has asked for it yet"

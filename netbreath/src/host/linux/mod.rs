@@ -12,6 +12,10 @@ use std::{env, fs, ptr};
 use super::{Account, Caller, Host, Process, Terminal};
 use crate::filter::Cgroup;
 
+pub mod ethtool;
+pub mod netlink;
+pub mod network;
+
 /// The running system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Linux;

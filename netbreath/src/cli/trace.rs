@@ -1,32 +1,13 @@
-//! What was typed. The doc comments are the help; what it all means is decided in
-//! `plan`.
+//! `netbreath trace`.
 
 use std::ffi::OsString;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
+use super::{ColorChoice, FormatName};
 use crate::filter::EventKind;
-
-/// Who is talking, and what is TCP doing? Live, from the kernel, with the process
-/// that owns each connection.
-#[derive(Debug, Parser)]
-#[command(name = "netbreath", version, arg_required_else_help = true, after_help = FIRST)]
-pub struct Cli {
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-const FIRST: &str = "\
-Start here, and open a web page with curl in another terminal:
-  sudo netbreath trace";
-
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    Trace(Box<TraceArgs>),
-    Doctor(DoctorArgs),
-}
 
 /// Show each change in the life of each TCP connection, and whose it is
 ///
@@ -223,6 +204,7 @@ Examples:
   sudo netbreath trace                        every connection of this machine
   sudo netbreath trace -- curl example.com    only what this command does
   sudo netbreath trace --comm nginx --port 80,443
+  sudo netbreath trace --event dns            who asks for which names
   sudo netbreath trace --format jsonl -o today.jsonl
 `netbreath trace --help` tells more, with the exit codes.";
 
@@ -231,15 +213,29 @@ Examples:
   sudo netbreath trace                        every connection of this machine
   sudo netbreath trace -- curl example.com    only what this command does
   sudo netbreath trace --comm nginx --port 80,443
+  sudo netbreath trace --event dns            who asks for which names
+  sudo netbreath trace --event udp,unix       other sockets than TCP's
   sudo netbreath trace --format jsonl -o today.jsonl
 
 How the owner is known (column HOW):
   connect     it opened the connection
+  bind        it gave a UDP socket, or a UNIX socket for datagrams, its address
   listen      it waits for connections
   accept      it took the connection from a listener
   inherited   it owns the listener; nobody has taken the connection yet
   snapshot    it held the connection when netbreath started
   io          it read from it or wrote to it, after somebody else had opened it
+
+Other sockets than TCP's, if --event names them:
+  udp     bound, connected, first datagram each way with its own two ends, closed
+          (`close out 1/29 in 2/90`: 1 datagram with 29 bytes sent, 2 with 90 read)
+  dns     each query and response on the ports 53 and 5353, at every socket of this
+          machine that sends or gets it; IN STATE is the time from the query to the
+          response. Of long messages, the first 512 bytes are read; DNS over TCP
+          or encrypted is not
+  unix    listening, connected, accepted, closed, with the processes at both ends;
+          names in the abstract namespace begin with @. Filters on addresses, ports
+          and families leave these sockets out
 
 Formats:
   text    for people
@@ -261,31 +257,6 @@ With a COMMAND: its own code, 128 + N if signal N killed it, 127 if it was not
 found, 126 if it could not be started, 125 if netbreath failed after that (with
 --strict, also a loss); 2 and 77 as above before it was started.";
 
-/// Show what this machine can give netbreath, what it cannot, and how to mend it
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    /// Load every program on every rung, for the tests.
-    #[arg(long, hide = true)]
-    pub load_all: bool,
-
-    /// Every rung of every hook, and whether it could be had here: for the tests.
-    #[arg(long, hide = true, conflicts_with = "load_all")]
-    pub rungs: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum FormatName {
-    /// Lines for people
-    #[default]
-    Text,
-    /// One array of rows
-    Json,
-    /// One event a line
-    Jsonl,
-    /// A header and rows
-    Csv,
-}
-
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Timestamps {
     /// The day's clock
@@ -297,12 +268,4 @@ pub enum Timestamps {
     Relative,
     /// Seconds since the line before
     Delta,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ColorChoice {
-    #[default]
-    Auto,
-    Always,
-    Never,
 }

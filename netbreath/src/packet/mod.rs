@@ -1,0 +1,4 @@
+//! Bytes from the network into what they say. No I/O; any bytes may come, and none of
+//! them makes a panic or an endless loop.
+
+pub mod dns;
