@@ -95,22 +95,20 @@ fn play(rung: &Rung) -> Result<()> {
     if rung.refused.is_some() {
         return rung::refusal(rung);
     }
-    let forced = format!("{}={}", rung.hook, rung.name);
     for exercise in rung::exercises(&rung.hook)? {
         // Every kernel that has the hook can play what exercises it.
         if let Some(obstacle) = exercise.obstacle() {
             anyhow::bail!("{} cannot be played: {obstacle}", exercise.name());
         }
-        exercise.play(&forced).map_err(|error| error.context(exercise.name()))?;
+        exercise.play(&rung.hook, &rung.name).map_err(|error| error.context(exercise.name()))?;
     }
     Ok(())
 }
 
 fn without(hook: &str) -> Result<Completion, Failed> {
-    let forced = format!("{hook}={NONE}");
     let exercises = rung::exercises(hook).map_err(|error| format!("{error:#}"))?;
     for exercise in &exercises {
-        if exercise.play(&forced).is_err() {
+        if exercise.play(hook, NONE).is_err() {
             return Ok(Completion::Completed);
         }
     }
