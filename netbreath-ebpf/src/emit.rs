@@ -29,9 +29,9 @@ static ARMED: Array<u32> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static MISSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(miss::COUNTERS, 0);
 
-/// How often a second program did the work of one that the kernel has skipped.
+/// By hook: how often a second program did the work of one that the kernel has skipped.
 #[map]
-static STOOD_IN: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+static STOOD_IN: PerCpuArray<u64> = PerCpuArray::with_max_entries(Hook::ALL.len() as u32, 0);
 
 /// Where each CPU is in its sequence of records.
 #[map]
@@ -110,7 +110,7 @@ fn is_full<R>() -> bool {
 
 /// Reads and clears a counter that is nearly always 0.
 #[inline(always)]
-unsafe fn take(counter: *mut u32) -> u32 {
+pub unsafe fn take(counter: *mut u32) -> u32 {
     unsafe {
         if counter.read_volatile() == 0 {
             return 0;
@@ -161,8 +161,8 @@ fn count(hook: Hook, miss: Miss) {
 
 /// Counts that a second program does the work of one that was skipped.
 #[inline(always)]
-pub fn stood_in() {
-    add_one(STOOD_IN.get_ptr_mut(0));
+pub fn stood_in(hook: Hook) {
+    add_one(STOOD_IN.get_ptr_mut(hook as u32));
 }
 
 #[inline(always)]

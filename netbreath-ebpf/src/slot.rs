@@ -425,6 +425,12 @@ pub fn accepted<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
     Some(slot)
 }
 
+/// Whether this process is known to have accepted the connection.
+#[inline(always)]
+pub fn is_accepted_by(slot: &Slot, pid: u32) -> bool {
+    slot.flags & ACCEPTABLE == 0 && slot.acceptor.pid == pid
+}
+
 /// From now on the slot of a connection that came in may move to its socket: the owner is
 /// in it.
 #[inline(always)]

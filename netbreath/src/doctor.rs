@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use crate::event::Family;
 use crate::filter::{Cgroup, EventKind, Filter, Network};
 use crate::source::Ask;
-use crate::source::ebpf::{self, Reached, Tracefs, Verdict, privilege};
+use crate::source::ebpf::{self, Reached, Tracefs, Tried, Verdict, privilege};
 
 /// What the examination found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,9 +77,9 @@ pub fn load_all() -> (Health, String) {
         };
         for (program, verdict) in programs {
             let text = match verdict {
-                Verdict::Loaded => {
+                Verdict::Loaded { in_time } => {
                     loaded += 1;
-                    "loaded".to_owned()
+                    format!("loaded in {} ms", in_time.as_millis())
                 }
                 Verdict::NotHere(why) => {
                     refused += 1;
@@ -97,6 +97,31 @@ pub fn load_all() -> (Health, String) {
     (if broken == 0 && loaded > 0 { Health::Works } else { Health::Broken }, report)
 }
 
+/// Every rung of every hook, one a line: hook, rung, and whether it could be had here,
+/// with at least two spaces between them.
+pub fn rungs() -> (Health, String) {
+    let tried = match ebpf::try_all(&everything()) {
+        Ok(tried) => tried,
+        Err(error) => {
+            let health = if error.is_privilege() { Health::NoPrivilege } else { Health::Broken };
+            return (health, format!("{error}\n"));
+        }
+    };
+    let mut report = String::new();
+    let widest = |length: fn(&Tried) -> usize| tried.iter().map(length).max().unwrap_or(0);
+    let hooks = widest(|one| one.ladder.hook.name().len());
+    let rungs = widest(|one| one.ladder.name_of(one.rung).len());
+    for one in &tried {
+        let (hook, name) = (one.ladder.hook.name(), one.ladder.name_of(one.rung));
+        let answer = match &one.refused {
+            None => "here".to_owned(),
+            Some(why) => format!("refused: {why}"),
+        };
+        let _ = writeln!(report, "{hook:<hooks$}  {name:<rungs$}  {answer}");
+    }
+    (Health::Works, report)
+}
+
 /// A question that needs every hook.
 fn everything() -> Ask {
     Ask {
@@ -105,6 +130,7 @@ fn everything() -> Ask {
         max_sockets: 1024,
         accept_hook: true,
         btf: None,
+        rungs: Vec::new(),
         debug_programs: false,
         costs: false,
         owner_from_cpu: false,
@@ -210,17 +236,18 @@ fn hook(report: &mut String, reached: &Reached) {
     let Reached { ladder, rung, refused } = reached;
     line(report, ladder.hook.name(), ladder.purpose);
     match rung {
-        Some(rung) => line(report, "", &format!("attached by {}", rung.attach)),
+        Some(rung) => line(report, "", &format!("attached by {}", ladder.name_of(rung))),
         None => line(report, "", "not to be had here; this is what is lost"),
     }
-    if let Some(rung) = rung.filter(|rung| !rung.lost.is_empty()) {
-        line(report, "", &format!("not seen this way: {}", rung.lost));
+    let unseen = ebpf::sentence(&reached.unseen());
+    if !unseen.is_empty() {
+        line(report, "", &format!("not seen this way: {unseen}"));
     }
     if let Some(rung) = rung.filter(|rung| !rung.cost.is_empty()) {
         line(report, "", &format!("cost: {}", rung.cost));
     }
     for (rung, why) in refused {
-        line(report, "", &format!("refused: {} ({why})", rung.attach));
+        line(report, "", &format!("refused: {} ({why})", ladder.name_of(rung)));
     }
     if let Some(missing) = reached.missing() {
         line(report, "", &format!("-> give netbreath {}", missing.name));

@@ -393,6 +393,8 @@ pub struct Gap {
     pub mend: String,
     /// The hook it concerns.
     pub hook: Option<String>,
+    /// What the hook does not show, by names for programs.
+    pub unseen: Vec<String>,
     /// How many events are missing, where that is known: 0 is "a kind of event",
     /// not "none".
     pub count: u64,

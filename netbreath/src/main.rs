@@ -192,7 +192,11 @@ fn print(out: &[u8]) -> Result<ExitCode, Failure> {
 }
 
 fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
-    let (health, report) = if args.load_all { doctor::load_all() } else { doctor::examine() };
+    let (health, report) = match args {
+        DoctorArgs { load_all: true, .. } => doctor::load_all(),
+        DoctorArgs { rungs: true, .. } => doctor::rungs(),
+        _ => doctor::examine(),
+    };
     io::stdout().write_all(report.as_bytes()).context("cannot write the report")?;
     Ok(ExitCode::from(match health {
         Health::Works => 0,

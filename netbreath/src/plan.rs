@@ -198,6 +198,7 @@ pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
             max_sockets: args.max_sockets,
             accept_hook: !args.no_accept_hook,
             btf: args.btf.clone(),
+            rungs: args.rung.clone(),
             debug_programs: args.debug_programs,
             costs: args.costs,
             owner_from_cpu: args.owner_from_cpu,

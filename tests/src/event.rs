@@ -47,6 +47,9 @@ pub struct Event {
     pub hook: Option<String>,
     pub what: Option<String>,
     pub why: Option<String>,
+    /// What a hook declares not to show.
+    #[serde(default)]
+    pub unseen: Vec<String>,
     pub mend: Option<String>,
     pub count: Option<u64>,
     /// Keys that only some kinds of events have.

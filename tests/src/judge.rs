@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use crate::event::{Event, Owner, endpoint};
+use crate::unseen::Unseen;
 
 mod told;
 pub use told::{Told, Word, judge_told};
@@ -23,9 +24,13 @@ pub const ANY: &str = "*";
 const SHOWN: usize = 20;
 
 /// Who may be named as the owner of a socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     pub how: &'static str,
+    /// Another `how` that is as true.
+    pub also: Option<&'static str>,
+    /// That there is none is no fault.
+    pub unknown: bool,
     /// More than one only where several processes hold the socket.
     pub pids: Vec<u32>,
     pub comm: Option<String>,
@@ -36,11 +41,11 @@ pub struct Claim {
 impl Claim {
     /// What is wrong with `owner`, or nothing.
     fn fault(&self, owner: &Owner) -> Option<String> {
-        let Claim { how, pids, comm, uid, exe } = self;
+        let Claim { how, also, unknown: _, pids, comm, uid, exe } = self;
         if !pids.contains(&owner.pid) {
             return Some(format!("pid {} ({}), not {pids:?}", owner.pid, owner.comm));
         }
-        if owner.how != *how {
+        if owner.how != *how && Some(&*owner.how) != *also {
             return Some(format!("how {:?}, not {how:?}", owner.how));
         }
         if comm.as_ref().is_some_and(|comm| *comm != owner.comm) {
@@ -60,7 +65,10 @@ impl Claim {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
     pub claim: Claim,
-    pub fd: i32,
+    /// None if it must not be told.
+    pub fd: Option<i32>,
+    /// The call had begun before the tracer did.
+    pub under_way: bool,
     /// Right before and right after the call.
     pub before: i64,
     pub after: i64,
@@ -101,7 +109,7 @@ pub struct Seeded {
 }
 
 /// One socket, from birth to end, as the scenario knows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Life {
     /// For messages.
     pub name: String,
@@ -137,7 +145,7 @@ pub struct Life {
 }
 
 /// What must be told of a connection's SYN, where it came to a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Syn {
     /// When it came: the connection is half-open from then on. If known, right before and
     /// right after the call that sent it.
@@ -145,6 +153,7 @@ pub enum Syn {
     /// That it was answered with a SYN cookie, so that nobody knows when it came.
     Cookie,
     /// Nothing: a filter leaves it out, or it came before the tracer, or to no listener.
+    #[default]
     Untold,
 }
 
@@ -249,6 +258,7 @@ impl Verdict {
         self.checks += 1;
         let tally = self.owners.entry(claim.how).or_default();
         let text = match &event.owner {
+            None if claim.unknown => return,
             None => {
                 tally.missing += 1;
                 "no owner".to_owned()
@@ -296,10 +306,16 @@ pub fn judge(events: &[Event], lives: &[Life], scope: Scope, minimum: u64) -> Ve
         .filter(|&i| events[i].netns.is_some_and(|netns| spaces.contains(&netns)))
         .collect();
 
+    let unseen = Unseen::declared(events);
     let mut known = BTreeSet::new();
-    for life in lives {
-        let ids = identify(life, events, &ours, scope);
-        verdict.check(ids.len() <= 1, Kind::Fact, || {
+    for life in &lives.iter().map(|life| unseen.shown(life)).collect::<Vec<_>>() {
+        let ids = identify(life, events, &ours, scope, unseen.has("cookie"));
+        // Without cookies, a request for a connection has an id of its own.
+        let told = |id: &&Option<u64>| {
+            ours.iter().any(|&i| events[i].is("state") && events[i].socket == **id)
+        };
+        let many = if unseen.has("cookie") { ids.iter().filter(told).count() } else { ids.len() };
+        verdict.check(many <= 1, Kind::Fact, || {
             format!("{}: one socket has the ids {ids:?}", life.name)
         });
         let of_life: Vec<usize> =
@@ -387,8 +403,15 @@ pub fn judge_processes(
 }
 
 /// The ids under which the tracer reports a life: one, or none if it is silent.
-fn identify(life: &Life, events: &[Event], ours: &[usize], scope: Scope) -> BTreeSet<Option<u64>> {
+fn identify(
+    life: &Life,
+    events: &[Event],
+    ours: &[usize],
+    scope: Scope,
+    no_cookies: bool,
+) -> BTreeSet<Option<u64>> {
     if life.socket.is_some()
+        && !no_cookies
         && (scope == Scope::All || ours.iter().any(|&i| events[i].socket == life.socket))
     {
         return BTreeSet::from([life.socket]);
@@ -691,15 +714,6 @@ fn facts(verdict: &mut Verdict, life: &Life, event: &Event, scope: Scope) {
     }
 }
 
-fn announces_no_descriptor(events: &[Event]) -> bool {
-    let is = |event: &Event| {
-        event.is("gap")
-            && event.hook.as_deref() == Some("accept")
-            && event.what.as_deref().is_some_and(|what| what.contains("descriptor"))
-    };
-    events.iter().any(is)
-}
-
 fn accept(
     verdict: &mut Verdict,
     name: &str,
@@ -711,10 +725,8 @@ fn accept(
 ) {
     let event = &events[i];
     verdict.owner(&acceptance.claim, event, || format!("{name}: accept"));
-    // Where the hook comes before the descriptor, a gap says so.
-    let unknown = event.fd.is_none() && announces_no_descriptor(events);
-    verdict.check(unknown || event.fd == Some(acceptance.fd), Kind::Accept, || {
-        format!("{name}: accepted as descriptor {:?}, not {}", event.fd, acceptance.fd)
+    verdict.check(event.fd == acceptance.fd, Kind::Accept, || {
+        format!("{name}: accepted as descriptor {:?}, not {:?}", event.fd, acceptance.fd)
     });
     let Acceptance { before, after, .. } = *acceptance;
     verdict.check(within(event.at, before, after), Kind::Time, || {
@@ -780,7 +792,7 @@ mod tests {
 
     fn claim(how: &'static str, pid: u32) -> Claim {
         let comm = Some(format!("p{pid}"));
-        Claim { how, pids: vec![pid], comm, uid: Some(0), exe: None }
+        Claim { how, pids: vec![pid], comm, uid: Some(0), ..Claim::default() }
     }
 
     fn owner(how: &str, pid: u32) -> Option<Owner> {
@@ -861,7 +873,8 @@ mod tests {
         let mut life = life("server", 1, path, claim("inherited", SERVER));
         life.accepted = Some(Acceptance {
             claim: claim("accept", WORKER),
-            fd: 4,
+            fd: Some(4),
+            under_way: false,
             before: 1_000_024,
             after: 1_000_026,
         });

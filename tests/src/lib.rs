@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod netns;
 pub mod network;
 pub mod reference;
+pub mod rung;
 pub mod scenario;
 pub mod socket;
 pub mod stage;
@@ -25,6 +26,7 @@ pub mod step;
 pub mod task;
 pub mod tracer;
 pub mod truth;
+pub mod unseen;
 
 /// The usual harness takes several names, libtest-mimic one: who runs the suite
 /// should not need to know which it is.

@@ -83,9 +83,14 @@ impl Recipe<'_> {
         self.ebpf_dir().join(self.triple()).join("release").join(PACKAGE)
     }
 
-    /// Apart from the caller's own folder: its cargo holds the lock of that one.
+    /// Apart from the caller's own folder: its cargo holds the lock of that one. And one
+    /// for each architecture: the object's name does not tell them apart.
     fn ebpf_dir(&self) -> PathBuf {
-        self.target_dir.join("ebpf")
+        if self.arch == std::env::consts::ARCH {
+            self.target_dir.join("ebpf")
+        } else {
+            self.target_dir.join(format!("ebpf-{}", self.arch))
+        }
     }
 
     fn triple(&self) -> &'static str {

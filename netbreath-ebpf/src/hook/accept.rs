@@ -1,13 +1,19 @@
 //! A process takes a connection from a listener's queue.
 //!
-//! Attach points, best first: the return of `struct sock *inet_csk_accept(struct
-//! sock *sk, …)`, by fexit (its arguments differ between kernels: two programs) or
-//! kretprobe; the exits of the system calls `accept` and `accept4`.
+//! Attach points, best first: the function `void security_sock_graft(struct sock *sk,
+//! struct socket *parent)`, by fentry or kprobe, which gives the connection to the socket
+//! that accept() returns; the return of `struct sock *inet_csk_accept(struct sock *sk,
+//! …)` by fexit (its arguments differ between kernels: two programs); the exits of the
+//! system calls `accept` and `accept4`.
+//!
+//! Who waits in accept() is inside the second function, and the kernel then forgets to
+//! call fexit programs when any program is attached to it or detached from it. A
+//! kretprobe there forgets about waiters, too, if there are more than a few.
 
-use aya_ebpf::EbpfContext as _;
+use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::bpf_get_current_task;
-use aya_ebpf::macros::{fexit, kretprobe, tracepoint};
-use aya_ebpf::programs::{FExitContext, RetProbeContext, TracePointContext};
+use aya_ebpf::macros::{fentry, fexit, kprobe, tracepoint};
+use aya_ebpf::programs::{FEntryContext, FExitContext, ProbeContext, TracePointContext};
 use core::ffi::c_void;
 use netbreath_common::config::emit as kinds;
 use netbreath_common::hook::Hook;
@@ -23,23 +29,40 @@ use crate::{config, debug, emit, filter, slot, sock, task};
 /// No descriptor: the hook fires before the connection has one.
 const NO_FD: u32 = u32::MAX;
 
+#[fentry(function = "security_sock_graft")]
+fn nb_accept_fe(ctx: FEntryContext) -> i32 {
+    taken(bare_arg(&ctx, 0));
+    0
+}
+
+/// Stands in for `nb_accept_fe`, as `nb_state_btf2` does.
+#[fentry(function = "security_sock_graft")]
+fn nb_accept_fe2(ctx: FEntryContext) -> i32 {
+    if taken(bare_arg(&ctx, 0)) {
+        emit::stood_in(Hook::Accept);
+    }
+    0
+}
+
+#[kprobe(function = "security_sock_graft")]
+fn nb_accept_kp(ctx: ProbeContext) -> u32 {
+    if let Some(sk) = ctx.arg(0) {
+        taken(sk);
+    }
+    0
+}
+
 /// `inet_csk_accept(sk, arg)`: 6.10 and newer.
 #[fexit(function = "inet_csk_accept")]
 fn nb_accept_fx2(ctx: FExitContext) -> i32 {
-    returned(bare_arg(&ctx, 2));
+    taken(bare_arg(&ctx, 2));
     0
 }
 
 /// `inet_csk_accept(sk, flags, err, kern)`: older.
 #[fexit(function = "inet_csk_accept")]
 fn nb_accept_fx4(ctx: FExitContext) -> i32 {
-    returned(bare_arg(&ctx, 4));
-    0
-}
-
-#[kretprobe(function = "inet_csk_accept")]
-fn nb_accept_krp(ctx: RetProbeContext) -> u32 {
-    returned(ctx.ret());
+    taken(bare_arg(&ctx, 4));
     0
 }
 
@@ -61,29 +84,36 @@ fn nb_accept_sys(ctx: TracePointContext) -> u32 {
 /// An argument as a bare number. Read directly, it is a typed pointer, and with those
 /// the verifier allows none of the arithmetic that makes an id of an address.
 #[inline(always)]
-fn bare_arg(ctx: &FExitContext, n: u32) -> *const c_void {
+fn bare_arg(ctx: &impl EbpfContext, n: u32) -> *const c_void {
     let word = size_of::<u64>() as u32;
     Untyped::new(ctx.as_ptr()).load::<u64>(n * word).unwrap_or(0) as *const c_void
 }
 
+/// Whether it was news that the current process has taken the socket.
 #[inline(always)]
-fn returned(sk: *const c_void) {
-    if !sk.is_null() {
-        accept(Untyped::new(sk), NO_FD);
+fn taken(sk: *const c_void) -> bool {
+    if sk.is_null() {
+        return false;
+    }
+    let sk = Untyped::new(sk);
+    match slot::accepted(sk) {
+        Some(slot) if slot::is_accepted_by(slot, task::on_cpu()) => false,
+        _ => accept(sk, NO_FD),
     }
 }
 
+/// Whether there was a slot to tell it to.
 #[inline(always)]
-fn accept(sk: Untyped, fd: u32) {
+fn accept(sk: Untyped, fd: u32) -> bool {
     if !sock::is_inet(sk) {
-        return;
+        return false;
     }
     let at = emit::now();
     let slot = match slot::accepted(sk) {
         Some(slot) => slot,
         None => match older(sk, at) {
             Some(slot) => slot,
-            None => return,
+            None => return false,
         },
     };
     sock::identify(sk, &mut slot.socket, at);
@@ -108,6 +138,7 @@ fn accept(sk: Untyped, fd: u32) {
         });
     }
     slot::release(slot);
+    true
 }
 
 /// A slot for a connection that has none: it was established before netbreath

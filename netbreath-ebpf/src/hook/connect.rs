@@ -13,12 +13,22 @@ use netbreath_common::hook::Hook;
 
 use super::sock_state;
 use crate::kernel::{Callback, Kernel, Typed, Untyped};
-use crate::{config, slot};
+use crate::{config, emit, slot};
 
 #[fentry(function = "tcp_connect")]
 fn nb_connect_fe(ctx: FEntryContext) -> i32 {
     let sk = Typed::new(ctx.arg(0));
     connect(sk, sk, sk.read(config::SOCK_NUM()));
+    0
+}
+
+/// Stands in for `nb_connect_fe`, as `nb_state_btf2` does.
+#[fentry(function = "tcp_connect")]
+fn nb_connect_fe2(ctx: FEntryContext) -> i32 {
+    let sk = Typed::new(ctx.arg(0));
+    if connect(sk, sk, sk.read(config::SOCK_NUM())) {
+        emit::stood_in(Hook::Connect);
+    }
     0
 }
 
@@ -46,13 +56,14 @@ fn nb_connect_ops(ctx: SockOpsContext) -> u32 {
     1
 }
 
-/// `sk` leads to the slot, `bare` to what the filters look at.
+/// `sk` leads to the slot, `bare` to what the filters look at. Whether the port was news.
 #[inline(always)]
-fn connect<K: Kernel>(sk: K, bare: impl Kernel, port: u16) {
-    let Some(slot) = slot::find(sk) else { return };
-    if slot.pendings == 0 {
-        return;
+fn connect<K: Kernel>(sk: K, bare: impl Kernel, port: u16) -> bool {
+    let Some(slot) = slot::find(sk) else { return false };
+    if slot.pendings == 0 || slot.socket.flow.sport == port {
+        return false;
     }
     slot.socket.flow.sport = port;
     sock_state::settle(bare, slot, Hook::Connect, false);
+    true
 }

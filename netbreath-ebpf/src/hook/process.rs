@@ -14,7 +14,9 @@
 //! of the kernel, which takes it a millisecond.
 
 use aya_ebpf::bindings::BPF_ANY;
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_seq_write};
+use aya_ebpf::helpers::generated::{
+    bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_seq_write,
+};
 use aya_ebpf::macros::{btf_tracepoint, map, raw_tracepoint};
 use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
@@ -32,9 +34,81 @@ use crate::{config, emit, program, start, task};
 #[map]
 static SCRATCH: PerCpuArray<Program> = PerCpuArray::with_max_entries(1, 0);
 
+/// The same for exec, which may come in the middle of the iterator. In the ring itself,
+/// the verifier of 6.1 finds no two ways through the names of a path alike, and takes a
+/// hundred times as long.
+#[map]
+static EXEC: PerCpuArray<Program> = PerCpuArray::with_max_entries(2, 0);
+
+/// By hook: the task that each CPU told of last.
+#[map]
+static TOLD_OF: PerCpuArray<u64> = PerCpuArray::with_max_entries(Hook::ALL.len() as u32, 0);
+
+/// Notes that the first program of a hook runs for this task.
+#[inline(always)]
+fn tells(hook: Hook, task: Untyped) {
+    if let Some(told) = TOLD_OF.get_ptr_mut(hook as u32) {
+        unsafe { told.write_volatile(task.addr()) };
+    }
+}
+
+/// Whether the kernel has skipped the first program for this task: it does when that one
+/// was put aside in the middle of its work for another task.
+#[inline(always)]
+fn is_untold(hook: Hook, task: Untyped) -> bool {
+    if let Some(told) = TOLD_OF.get_ptr_mut(hook as u32) {
+        unsafe {
+            if told.read_volatile() == task.addr() {
+                told.write_volatile(0);
+                return false;
+            }
+        }
+    }
+    emit::stood_in(hook);
+    true
+}
+
+#[btf_tracepoint(function = "sched_process_fork")]
+fn nb_fork_btf2(ctx: BtfTracePointContext) -> i32 {
+    let child = Untyped::new(ctx.arg(1));
+    if is_untold(Hook::Fork, child) {
+        fork(Untyped::new(ctx.arg(0)), child);
+    }
+    0
+}
+
+#[btf_tracepoint(function = "sched_process_exec")]
+fn nb_exec_btf2(ctx: BtfTracePointContext) -> i32 {
+    let task = Untyped::new(ctx.arg(0));
+    if is_untold(Hook::Exec, task) {
+        exec(task, 1);
+    }
+    0
+}
+
+#[btf_tracepoint(function = "sched_process_exit")]
+fn nb_exit_btf2(ctx: BtfTracePointContext) -> i32 {
+    let task = Untyped::new(ctx.arg(0));
+    if is_untold(Hook::Exit, task) {
+        exit(task);
+    }
+    0
+}
+
+#[btf_tracepoint(function = "task_rename")]
+fn nb_rename_btf2(ctx: BtfTracePointContext) -> i32 {
+    let task = Untyped::new(ctx.arg(0));
+    if is_untold(Hook::Rename, task) {
+        rename(task, ctx.arg(1));
+    }
+    0
+}
+
 #[btf_tracepoint(function = "sched_process_fork")]
 fn nb_fork_btf(ctx: BtfTracePointContext) -> i32 {
-    fork(Untyped::new(ctx.arg(0)), Untyped::new(ctx.arg(1)));
+    let child = Untyped::new(ctx.arg(1));
+    tells(Hook::Fork, child);
+    fork(Untyped::new(ctx.arg(0)), child);
     0
 }
 
@@ -46,19 +120,23 @@ fn nb_fork_raw(ctx: RawTracePointContext) -> i32 {
 
 #[btf_tracepoint(function = "sched_process_exec")]
 fn nb_exec_btf(ctx: BtfTracePointContext) -> i32 {
-    exec(Untyped::new(ctx.arg(0)));
+    let task = Untyped::new(ctx.arg(0));
+    tells(Hook::Exec, task);
+    exec(task, 0);
     0
 }
 
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 fn nb_exec_raw(ctx: RawTracePointContext) -> i32 {
-    exec(Untyped::new(ctx.arg(0)));
+    exec(Untyped::new(ctx.arg(0)), 0);
     0
 }
 
 #[btf_tracepoint(function = "sched_process_exit")]
 fn nb_exit_btf(ctx: BtfTracePointContext) -> i32 {
-    exit(Untyped::new(ctx.arg(0)));
+    let task = Untyped::new(ctx.arg(0));
+    tells(Hook::Exit, task);
+    exit(task);
     0
 }
 
@@ -70,7 +148,9 @@ fn nb_exit_raw(ctx: RawTracePointContext) -> i32 {
 
 #[btf_tracepoint(function = "task_rename")]
 fn nb_rename_btf(ctx: BtfTracePointContext) -> i32 {
-    rename(Untyped::new(ctx.arg(0)), ctx.arg(1));
+    let task = Untyped::new(ctx.arg(0));
+    tells(Hook::Rename, task);
+    rename(task, ctx.arg(1));
     0
 }
 
@@ -113,17 +193,20 @@ fn fork(parent: Untyped, child: Untyped) {
 }
 
 #[inline(always)]
-fn exec(task: Untyped) {
+fn exec(task: Untyped, place: u32) {
     if !config::emits(kinds::PROCESS) {
         return;
     }
     let owner = task::owner_of(task, How::Unknown);
-    let parent = task::parent(task);
+    let Some(scratch) = EXEC.get_ptr_mut(place) else {
+        return;
+    };
+    write(unsafe { &raw mut (*scratch).process }, &owner, task::parent(task));
+    program::write_exe(task, scratch);
+    program::write_args(task, scratch);
     emit::record::<Program>(Hook::Exec, Kind::Exec, emit::now(), |record| {
-        let record = record.as_mut_ptr();
-        write(unsafe { &raw mut (*record).process }, &owner, parent);
-        program::write_exe(task, record);
-        program::write_args(task, record);
+        let (to, len) = (record.as_mut_ptr().cast(), size_of::<Program>() as u32);
+        unsafe { bpf_probe_read_kernel(to, len, scratch.cast_const().cast()) };
     });
 }
 

@@ -55,7 +55,7 @@ fn nb_state_btf2(ctx: BtfTracePointContext) -> i32 {
     }
     // An interrupt may also have come between the two, so this proves nothing yet.
     if old != new && !slot::is_in(sk, new) {
-        emit::stood_in();
+        emit::stood_in(Hook::SockState);
         sock_state::<Typed>(sk, old, new);
     }
     0
@@ -103,6 +103,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     const SYN_SENT: i32 = TcpState::SynSent as i32;
     const SYN_RECV: i32 = TcpState::SynRecv as i32;
     const ESTABLISHED: i32 = TcpState::Established as i32;
+    const IPPROTO_TCP: u16 = 6;
 
     // close() sets the state of a socket that was shut down once more.
     if old == new {
@@ -118,6 +119,9 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         (CLOSE, SYN_SENT) => Some(How::Connect),
         (CLOSE, LISTEN) => Some(How::Listen),
         (LISTEN, SYN_RECV) => Some(How::Inherited),
+        // SCTP: its handshake makes no transitions, and its last packet comes on behalf of
+        // nobody.
+        (CLOSE, _) => Some(How::Unknown),
         _ => None,
     };
     let known = match begun {
@@ -190,6 +194,7 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             }
             slot = slot::park(sk, slot, Hook::SockState);
         }
+        Some(How::Unknown) => {}
         Some(how) => {
             if how == How::Connect {
                 connect_return::sends();
@@ -239,8 +244,11 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         mini,
         timeout,
     };
-    // The port of an active open is chosen after this; the connect hook tells it.
-    let unbound = new == SYN_SENT && slot.socket.flow.sport == 0 && config::HAS_CONNECT() != 0;
+    // The port of an active open is chosen after this; the connect hook tells it, of TCP.
+    let unbound = new == SYN_SENT
+        && slot.socket.flow.sport == 0
+        && slot.socket.flow.proto == IPPROTO_TCP
+        && config::HAS_CONNECT() != 0;
     let verdict = if unbound || unfinished {
         Verdict::Undecided
     } else {

@@ -40,6 +40,10 @@ pub struct DoctorArgs {
     /// Load every program on every rung, for the tests.
     #[arg(long, hide = true)]
     pub load_all: bool,
+
+    /// Every rung of every hook, and whether it could be had here: for the tests.
+    #[arg(long, hide = true, conflicts_with = "load_all")]
+    pub rungs: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

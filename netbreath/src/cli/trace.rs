@@ -180,6 +180,10 @@ pub struct TraceArgs {
     /// Measuring costs some 20 ns a call itself.
     #[arg(long, help_heading = TUNING)]
     pub costs: bool,
+    /// For the tests: attach this hook by this rung and no other. `doctor --rungs`
+    /// lists both; the rung `none` leaves the hook out.
+    #[arg(long, hide = true, value_name = "HOOK=RUNG")]
+    pub rung: Vec<String>,
 
     /// Mutant for the tests: take whoever is on the CPU for the owner.
     #[arg(long, hide = true)]

@@ -323,7 +323,7 @@ fn errno(errno: Option<Errno>, out: &mut Vec<u8>) {
 }
 
 fn put_gap(gap: &Gap, out: &mut Vec<u8>) {
-    let Gap { what, why, mend, hook, count } = gap;
+    let Gap { what, why, mend, hook, unseen, count } = gap;
     if let Some(hook) = hook {
         out.extend_from_slice(b",\"hook\":");
         text(Some(hook), out);
@@ -331,6 +331,16 @@ fn put_gap(gap: &Gap, out: &mut Vec<u8>) {
     for (key, value) in [(",\"what\":", what), (",\"why\":", why), (",\"mend\":", mend)] {
         out.extend_from_slice(key.as_bytes());
         text(Some(value), out);
+    }
+    if !unseen.is_empty() {
+        out.extend_from_slice(b",\"unseen\":[");
+        for (i, name) in unseen.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            text(Some(name), out);
+        }
+        out.push(b']');
     }
     field(",\"count\":", Some(*count), out);
 }

@@ -108,6 +108,8 @@ pub struct Line {
     what: Option<String>,
     why: Option<String>,
     mend: Option<String>,
+    #[serde(default)]
+    unseen: Vec<String>,
     count: Option<u64>,
 }
 
@@ -140,6 +142,7 @@ impl Line {
                 why: self.why.unwrap_or_default(),
                 mend: self.mend.unwrap_or_default(),
                 hook: self.hook,
+                unseen: self.unseen,
                 count: self.count.unwrap_or(0),
             }),
             Named::Link | Named::Address | Named::Route | Named::Neighbour => {
@@ -702,6 +705,7 @@ mod tests {
                 why: "y".into(),
                 mend: "m".into(),
                 hook: Some("accept".into()),
+                unseen: vec!["descriptor".into(), "listen".into()],
                 count: 3,
             }),
         };

@@ -13,6 +13,7 @@ pub fn skipped(hook: Hook, count: u64) -> Gap {
             .to_owned(),
         mend: "what these calls would have told is lost; the rest is right".to_owned(),
         hook: Some(hook.name().to_owned()),
+        unseen: Vec::new(),
         count,
     }
 }
@@ -24,6 +25,7 @@ pub fn no_cgroups(capability: &str) -> Gap {
         why: format!("{capability} is missing"),
         mend: format!("give netbreath {capability}"),
         hook: None,
+        unseen: Vec::new(),
         count: 0,
     }
 }
@@ -38,6 +40,7 @@ pub fn illegal(what: String) -> Gap {
                report it"
             .to_owned(),
         hook: Some("life".to_owned()),
+        unseen: Vec::new(),
         count: 0,
     }
 }
@@ -49,6 +52,7 @@ pub fn forgotten(count: u64) -> Gap {
         why: "more are open, half-open or in TIME_WAIT than are remembered".to_owned(),
         mend: "give a larger --max-sockets, or a filter".to_owned(),
         hook: Some("life".to_owned()),
+        unseen: Vec::new(),
         count,
     }
 }
@@ -60,6 +64,7 @@ pub fn missed(hook: Hook, miss: Miss, count: u64) -> Gap {
         why: format!("hook {}", hook.name()),
         mend: miss.mend().to_owned(),
         hook: Some(hook.name().to_owned()),
+        unseen: Vec::new(),
         count,
     }
 }

@@ -159,7 +159,14 @@ mod tests {
 
     fn event(at: u64) -> Event {
         let text = String::new;
-        let gap = Gap { what: text(), why: text(), mend: text(), hook: None, count: 0 };
+        let gap = Gap {
+            what: text(),
+            why: text(),
+            mend: text(),
+            hook: None,
+            unseen: Vec::new(),
+            count: 0,
+        };
         Event { at, via: Via::Kernel, body: Body::Gap(gap) }
     }
 

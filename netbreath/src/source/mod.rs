@@ -31,6 +31,8 @@ pub struct Ask {
     pub accept_hook: bool,
     /// The kernel's type information, where it does not show its own.
     pub btf: Option<std::path::PathBuf>,
+    /// Rungs that hooks must be attached by, as `HOOK=RUNG`; all others are tried.
+    pub rungs: Vec<String>,
     /// Have the kernel programs say what they do, on standard error.
     pub debug_programs: bool,
     /// Measure what the kernel programs cost: it makes them slower by itself.

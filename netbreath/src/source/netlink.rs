@@ -258,6 +258,7 @@ impl Watch {
             why: "the kernel had more to tell than the socket holds".into(),
             mend: "what is different was looked up and follows, without what lay between".into(),
             hook: None,
+            unseen: Vec::new(),
             count: 1,
         };
         self.push(Via::Kernel, Body::Gap(gap));

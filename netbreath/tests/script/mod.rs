@@ -75,6 +75,7 @@ pub fn events() -> Vec<Event> {
             why: "the ring was full".into(),
             mend: "give a larger --ring-size".into(),
             hook: hook.map(Into::into),
+            unseen: Vec::new(),
             count,
         })
     };

@@ -153,11 +153,20 @@ fn errno(done: c_int) -> io::Result<()> {
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Runs `name TAB seconds TAB program [TAB argument ...]`.
+/// Runs `name TAB seconds [TAB variable=value ...] TAB program [TAB argument ...]`; the
+/// program's path is absolute.
 fn run(line: &str) -> Result<()> {
-    let mut words = line.split('\t');
-    let (Some(name), Some(limit), Some(program)) = (words.next(), words.next(), words.next())
-    else {
+    let mut words = line.split('\t').peekable();
+    let (Some(name), Some(limit)) = (words.next(), words.next()) else {
+        bail!("{COMMANDS} has a line without a name and a limit: {line}");
+    };
+    let mut variables = Vec::new();
+    while let Some(variable) = words.next_if(|word| !word.starts_with('/'))
+        && let Some(pair) = variable.split_once('=')
+    {
+        variables.push(pair);
+    }
+    let Some(program) = words.next() else {
         bail!("{COMMANDS} has a line without a command: {line}");
     };
     let limit =
@@ -173,6 +182,7 @@ fn run(line: &str) -> Result<()> {
             ("PATH", "/bin:/sbin:/usr/bin:/usr/sbin"),
             ("RUST_BACKTRACE", "1"),
         ])
+        .envs(variables)
         // Why a group of its own: a command that is late is ended with all it has started.
         .process_group(0);
     let start = Instant::now();

@@ -179,7 +179,7 @@ mod tests {
     ];
 
     fn verdict(lines: &[&str], pid: u32, bytes: u32) -> anyhow::Result<Verdict> {
-        let owner = Claim { how: "io", pids: vec![pid], comm: None, uid: None, exe: None };
+        let owner = Claim { how: "io", pids: vec![pid], ..Claim::default() };
         let words = vec![
             Word::new("udp send", &owner).from("127.0.0.1:7").says("bytes", bytes),
             Word::new("udp close", &owner).counts("datagrams_sent"),

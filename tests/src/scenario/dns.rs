@@ -128,6 +128,7 @@ pub fn through_a_stub(stage: &mut Stage) -> Result<()> {
         comm: Some(comm.to_owned()),
         uid: Some(0),
         exe: None,
+        ..Claim::default()
     };
     expect(&c, &claim(&client, "connect", CLIENT), true, here, near);
     expect(&u, &claim(&stub, "bind", SERVER), false, near, here);

@@ -94,10 +94,15 @@ impl Scenario {
     /// Plays it. A fault of the tracer is in the verdict or, with all that the
     /// tracer said, in the error.
     pub fn play(&self, kind: Kind) -> Result<Verdict> {
+        self.play_with(kind, &[])
+    }
+
+    /// The same with further options for the tracer.
+    pub fn play_with(&self, kind: Kind, options: &[String]) -> Result<Verdict> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let mut stage = Stage::new(kind)?;
+            let mut stage = Stage::with_options(kind, options)?;
             let netns = stage.netns.inode();
             (self.play)(&mut stage)?;
             let (verdict, recording) = stage.finish(self.minimum)?;

@@ -44,7 +44,7 @@ pub fn accept_under_way(stage: &mut Stage) -> Result<()> {
     server.close(&listener)?;
     stage.expect(&listener, "LISTEN CLOSE")?;
     stage.expect(&c, ACTIVE)?;
-    stage.expect(&s, PASSIVE)
+    stage.expect_under_way(&s, PASSIVE)
 }
 
 /// A listener that a parent and its workers hold: each of them is a true answer.

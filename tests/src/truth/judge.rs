@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::log::{Act, What};
 use crate::event::{Event, Owner, endpoint};
 use crate::judge::{Tally, boot_offsets};
+use crate::unseen::Unseen;
 
 /// How far the kernel's fast clock may be from the one that processes read.
 const SLACK_NS: i64 = 1_000;
@@ -70,6 +71,8 @@ struct Phase {
     after: i64,
     /// This phase need not begin with an `owner` event: the tracer may have known.
     quiet: bool,
+    /// The tracer has declared that it may not know.
+    unknown: bool,
 }
 
 #[derive(Debug, Default)]
@@ -92,8 +95,14 @@ pub enum Tracer {
 pub fn judge(events: &[Event], acts: &[Act], started: i64, tracer: Tracer) -> Row {
     let mut row = Row::default();
     let boots = boot_offsets(events);
+    let unseen = Unseen::declared(events);
+    let acts = &shown(acts, started, &unseen)[..];
     let mut lives = lives(events, acts, started);
     rename(&mut lives, acts);
+    for phase in lives.values_mut().flat_map(|life| &mut life.phases) {
+        phase.unknown = unseen.has("inherited_owner") && phase.hows == ["inherited"]
+            || unseen.has("listen") && phase.hows == ["listen"];
+    }
     row.connections = acts.iter().filter(|act| act.what == What::Connect).count() as u64;
     let gaps = || events.iter().filter(|event| event.is("gap") && event.count > Some(0));
     row.lost = gaps().filter_map(|gap| gap.count).sum();
@@ -119,6 +128,20 @@ pub fn judge(events: &[Event], acts: &[Act], started: i64, tracer: Tracer) -> Ro
         }
     }
     row
+}
+
+/// The acts as far as the tracer says that it sees them: of a call to accept() that had
+/// begun before, it may know no more than of one that a ring has made.
+fn shown(acts: &[Act], started: i64, unseen: &Unseen) -> Vec<Act> {
+    let mut acts = acts.to_vec();
+    if unseen.has("accept_under_way") {
+        for act in &mut acts {
+            if act.what == What::Accept && (act.before..act.after).contains(&started) {
+                act.what = What::RingAccept;
+            }
+        }
+    }
+    acts
 }
 
 fn one(
@@ -177,7 +200,7 @@ fn hand(row: &mut Row, life: &Life, event: &Event, at: i64, begun: &mut [bool]) 
         let before = &life.phases[number - 1];
         match &event.from {
             Some(from) => before.pids.contains(&from.pid),
-            None => false,
+            None => before.unknown,
         }
     });
     if let Some((number, _)) = found {
@@ -202,6 +225,9 @@ fn owner(row: &mut Row, socket: u64, life: &Life, event: &Event, at: i64, tracer
     let place = || format!("{socket}: {} {}", event.event, event.transition());
     let said = event.owner.as_ref().filter(|owner| tracer == Tracer::Netbreath || owner.pid != 0);
     let Some(said) = said else {
+        if first.unknown {
+            return;
+        }
         row.owners.entry(expected).or_default().missing += 1;
         row.fault(|| format!("{}: no owner, but {:?} by {expected}", place(), first.pids));
         return;
@@ -348,6 +374,7 @@ fn phase(act: &Act, hows: Vec<&'static str>) -> Phase {
         before: act.before,
         after: act.after,
         quiet: false,
+        unknown: false,
     }
 }
 

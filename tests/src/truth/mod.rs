@@ -259,7 +259,8 @@ pub fn run_mutant() -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn run_with(case: &Case, churns: bool, options: &[String]) -> Result<Outcome> {
+/// The same with further options for the tracer.
+pub fn run_with(case: &Case, churns: bool, options: &[String]) -> Result<Outcome> {
     let count = connections()?;
     let netns = Netns::create()?;
     let mut player = Player::start(case, count, &netns)?;

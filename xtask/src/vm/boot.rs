@@ -27,7 +27,7 @@ pub enum Accelerator {
 }
 
 impl Accelerator {
-    /// How many of our CPUs a machine keeps busy; it has two of its own.
+    /// How many of our CPUs a machine keeps busy: as many as it has.
     pub fn threads(self) -> usize {
         match self {
             Self::Kvm => 2,
@@ -130,15 +130,22 @@ fn machine(accelerator: Accelerator, kernel: &Kernel, log: &Path) -> Command {
     let mut command = Command::new(QEMU);
     match accelerator {
         Accelerator::Kvm => command.args(["-accel", "kvm", "-cpu", "host", "-smp", "2"]),
-        // Why one thread: with more, a CPU now and then runs code as it was before another
-        // CPU patched it, as attaching to functions does, and panics of that.
+        // Why one CPU: of several, each stands still for up to a tenth of a second while
+        // another one runs, in the middle of a kernel program too, which no machine does
+        // that does not suffer; and now and then one runs code as it was before another one
+        // patched it, as attaching to functions does, and panics of that.
         Accelerator::Tcg => {
-            command.args(["-accel", "tcg,thread=single", "-smp", "2"]);
+            command.args(["-accel", "tcg,thread=single", "-smp", "1"]);
+            // Why without erms and fsrm: the kernel would copy by one instruction, which is
+            // emulated byte by byte.
+            let mut cpu = "max,-erms,-fsrm".to_owned();
             // Why without cx16 there: emulated, that instruction now and then leaves garbage
             // in the flags, and its allocator panics of that. Not for all: without it, the
             // allocator of 6.18 and newer has no memory for programs' socket storage.
-            let cpu = if kernel.release.starts_with("6.12.") { "max,-cx16" } else { "max" };
-            command.args(["-cpu", cpu])
+            if kernel.release.starts_with("6.12.") {
+                cpu.push_str(",-cx16");
+            }
+            command.arg("-cpu").arg(cpu)
         }
     };
     let mut serial = std::ffi::OsString::from("file:");

@@ -16,6 +16,8 @@ use crate::process;
 pub struct Task {
     pub name: String,
     pub seconds: u64,
+    /// Of its environment.
+    pub variables: Vec<(&'static str, String)>,
     /// Program and arguments; no tabs and no line ends.
     pub words: Vec<String>,
 }
@@ -44,7 +46,7 @@ pub fn write(file: &Path, programs: &[Program], tasks: &[Task], modules: &Path) 
 
     let mut libraries = BTreeSet::new();
     for program in programs {
-        archive.program(&program.place, &content(&program.built)?);
+        archive.program(&program.place, &stripped(&program.built, file)?);
         libraries.extend(libraries_of(&program.built)?);
     }
     for library in libraries {
@@ -70,14 +72,32 @@ pub fn write(file: &Path, programs: &[Program], tasks: &[Task], modules: &Path) 
     fs::write(file, archive.finish()).with_context(|| format!("cannot write {}", file.display()))
 }
 
+/// Without the descriptions for debuggers, which are most of it: emulated, unpacking them
+/// takes longer than the boot.
+fn stripped(program: &Path, archive: &Path) -> Result<Vec<u8>> {
+    let out = archive.with_extension("stripped");
+    let mut strip = Command::new("strip");
+    strip.arg("--strip-debug").arg("-o").arg(&out).arg(program);
+    let done = strip.status().is_ok_and(|status| status.success());
+    // Why no error: whole, it does as well.
+    let content = content(if done { &out } else { program });
+    let _ = fs::remove_file(&out);
+    content
+}
+
 fn content(file: &Path) -> Result<Vec<u8>> {
     fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 fn commands(tasks: &[Task]) -> String {
     let mut text = String::new();
-    for Task { name, seconds, words } in tasks {
-        text.push_str(&format!("{name}\t{seconds}\t{}\n", words.join("\t")));
+    for Task { name, seconds, variables, words } in tasks {
+        text.push_str(&format!("{name}\t{seconds}\t"));
+        for (name, value) in variables {
+            text.push_str(&format!("{name}={value}\t"));
+        }
+        text.push_str(&words.join("\t"));
+        text.push('\n');
     }
     text
 }
@@ -127,8 +147,9 @@ mod tests {
         let task = Task {
             name: "doctor".to_owned(),
             seconds: 60,
+            variables: vec![("A", "1".to_owned())],
             words: vec!["/bin/netbreath".to_owned(), "doctor".to_owned()],
         };
-        assert_eq!(commands(&[task]), "doctor\t60\t/bin/netbreath\tdoctor\n");
+        assert_eq!(commands(&[task]), "doctor\t60\tA=1\t/bin/netbreath\tdoctor\n");
     }
 }

@@ -21,6 +21,8 @@ const FRESH: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Clone)]
 pub struct Kernel {
+    /// What was asked for: this is the newest of it.
+    pub series: String,
     /// As `uname -r` says it.
     pub release: String,
     pub image: PathBuf,
@@ -42,8 +44,9 @@ impl Kernels {
     /// The newest kernel of a series: `7`, `6.12`, or a point release.
     pub fn newest(&self, series: &str) -> Result<Kernel> {
         let note = self.folder.join(format!("{series}.newest"));
-        let kept =
-            fs::read_to_string(&note).ok().and_then(|release| self.kept(release.trim()).ok());
+        let kept = fs::read_to_string(&note)
+            .ok()
+            .and_then(|release| self.kept(series, release.trim()).ok());
         let is_fresh = fs::metadata(&note)
             .and_then(|metadata| metadata.modified())
             .is_ok_and(|then| SystemTime::now().duration_since(then).is_ok_and(|age| age < FRESH));
@@ -89,7 +92,7 @@ impl Kernels {
         let Some(release) = newest(&releases, series) else {
             bail!("{suite} has no cloud kernel {series}, but {}", releases.join(", "));
         };
-        if let Ok(kernel) = self.kept(release) {
+        if let Ok(kernel) = self.kept(series, release) {
             return Ok(kernel);
         }
         eprintln!("vm: fetching {release}");
@@ -110,14 +113,14 @@ impl Kernels {
                 .with_context(|| format!("cannot remove {}", root.display()))?;
         }
         fs::rename(&half, &root).with_context(|| format!("cannot make {}", root.display()))?;
-        self.kept(release)
+        self.kept(series, release)
     }
 
     fn root(&self, release: &str) -> PathBuf {
         self.folder.join(release)
     }
 
-    fn kept(&self, release: &str) -> Result<Kernel> {
+    fn kept(&self, series: &str, release: &str) -> Result<Kernel> {
         let root = self.root(release);
         let modules = ["usr/lib/modules", "lib/modules"]
             .map(|folder| root.join(folder).join(release))
@@ -128,7 +131,8 @@ impl Kernels {
             .into_iter()
             .find(|image| image.is_file())
             .with_context(|| format!("{} has no kernel image", root.display()))?;
-        Ok(Kernel { release: release.to_owned(), image, modules: modules.join("kernel") })
+        let (series, release) = (series.to_owned(), release.to_owned());
+        Ok(Kernel { series, release, image, modules: modules.join("kernel") })
     }
 }
 

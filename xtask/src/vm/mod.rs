@@ -6,6 +6,7 @@ mod cpio;
 mod initramfs;
 mod kernel;
 mod module;
+mod rung;
 
 use std::env::consts;
 use std::fs;
@@ -27,10 +28,13 @@ use crate::summary::Counts;
 use crate::test;
 use crate::workspace::Workspace;
 
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub struct Args {
     /// Series or point releases of kernels, such as 6.12; 6.1, 6.12 and 7 if none is given
     versions: Vec<String>,
+    /// Only this suite of tests
+    #[arg(long, value_name = "NAME")]
+    suite: Vec<String>,
     /// Only scenarios whose names contain this
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -41,9 +45,12 @@ pub struct Args {
 
 /// A VM that takes longer is ended. Its commands have less, so that init can tell which
 /// one was late.
-const VM_SECONDS: u64 = 900;
-const SUITE_SECONDS: u64 = 780;
-const DOCTOR_SECONDS: u64 = 60;
+const VM_SECONDS: u64 = 3600;
+const SUITE_SECONDS: u64 = 1500;
+const DOCTOR_SECONDS: u64 = 300;
+/// How many connections a case of the truth suite makes: emulation is slow.
+const CONNECTIONS: &str = "NETBREATH_TRUTH_CONNECTIONS";
+const FEW: &str = "20";
 /// Of what a failed command printed.
 const LINES_SHOWN: usize = 120;
 
@@ -55,15 +62,33 @@ const CLASSICS: &[&str] = &["ip", "ifconfig", "route", "arp", "netstat", "sleep"
 /// What became of one kernel.
 struct Report {
     kernel: String,
+    /// Of what series it is the newest.
+    series: String,
+    rungs: Vec<rung::Cell>,
     rows: Vec<(String, Outcome)>,
     counts: Counts,
 }
 
-pub fn count(workspace: &Workspace, args: &Args) -> Result<Counts> {
+/// As a part of all tests: where no machine can be had, that is one skip, said loudly.
+pub fn count_or_skip(workspace: &Workspace) -> Result<Counts> {
+    match require(workspace) {
+        Ok(()) => count(workspace, &Args::default()),
+        Err(error) => {
+            println!("skipped: NO OTHER KERNEL IS TESTED: {error:#}");
+            Ok(Counts { skipped: 1, ..Counts::default() })
+        }
+    }
+}
+
+fn require(workspace: &Workspace) -> Result<()> {
     if (consts::OS, consts::ARCH) != ("linux", "x86_64") {
         bail!("test vm: it knows only kernels for x86_64, on Linux: this is {}", consts::ARCH);
     }
-    setup::for_vm(workspace)?;
+    setup::for_vm(workspace)
+}
+
+pub fn count(workspace: &Workspace, args: &Args) -> Result<Counts> {
+    require(workspace)?;
     let folder = workspace.target.join("vm");
     let wanted: Vec<&str> = if args.versions.is_empty() {
         kernel::SERIES.to_vec()
@@ -73,7 +98,7 @@ pub fn count(workspace: &Workspace, args: &Args) -> Result<Counts> {
     let mut reports = Vec::new();
     let kernels = fetch(&folder, &wanted, &mut reports)?;
     if let Some(first) = kernels.first() {
-        let (programs, tasks) = prepare(workspace, &args.only)?;
+        let (programs, tasks) = prepare(workspace, args)?;
         let accelerator = boot::accelerator(first, &folder);
         reports.extend(boot_all(&kernels, accelerator.threads(), |kernel| {
             report(&folder, kernel, accelerator, &programs, &tasks, args.show)
@@ -89,7 +114,23 @@ pub fn count(workspace: &Workspace, args: &Args) -> Result<Counts> {
         }
         counts += report.counts;
     }
+    if args.suite.is_empty() && args.only.is_empty() {
+        counts += check_rungs(workspace, &folder, reports);
+    }
     Ok(counts)
+}
+
+/// Whether the table of rungs that is checked in is what these kernels have shown.
+fn check_rungs(workspace: &Workspace, folder: &Path, reports: Vec<Report>) -> Counts {
+    let seen = reports.into_iter().filter(|report| !report.rungs.is_empty());
+    let seen = seen.map(|report| (report.series, report.rungs)).collect();
+    match rung::check(&workspace.root, folder, kernel::SERIES, seen) {
+        Ok(()) => Counts { passed: 1, ..Counts::default() },
+        Err(error) => {
+            eprintln!("vm: {error:#}");
+            Counts::ONE_FAILED
+        }
+    }
 }
 
 /// The newest kernels of the wanted series, each once; a report for each that cannot be had.
@@ -106,6 +147,8 @@ fn fetch(folder: &Path, wanted: &[&str], reports: &mut Vec<Report>) -> Result<Ve
                 eprintln!("vm: KERNEL {series} IS NOT TESTED: {error:#}");
                 reports.push(Report {
                     kernel: (*series).to_owned(),
+                    series: (*series).to_owned(),
+                    rungs: Vec::new(),
                     rows: vec![("all".to_owned(), Outcome::Skipped(format!("{error:#}")))],
                     counts: Counts { skipped: 1, ..Counts::default() },
                 });
@@ -117,7 +160,7 @@ fn fetch(folder: &Path, wanted: &[&str], reports: &mut Vec<Report>) -> Result<Ve
 }
 
 /// Builds what goes into the VMs, and says what is to be run there.
-fn prepare(workspace: &Workspace, only: &[String]) -> Result<(Vec<Program>, Vec<Task>)> {
+fn prepare(workspace: &Workspace, args: &Args) -> Result<(Vec<Program>, Vec<Task>)> {
     // Why optimized: unoptimized, under emulation, it takes ten seconds to start.
     build::binary(workspace, Profile::Release)?;
     let (package, _) = workspace.tests();
@@ -140,22 +183,41 @@ fn prepare(workspace: &Workspace, only: &[String]) -> Result<(Vec<Program>, Vec<
         Task {
             name: "load-all".to_owned(),
             seconds: DOCTOR_SECONDS,
+            variables: Vec::new(),
             words: words(&[NETBREATH, "doctor", "--load-all"]),
         },
         Task {
             name: "doctor".to_owned(),
             seconds: DOCTOR_SECONDS,
+            variables: Vec::new(),
             words: words(&[NETBREATH, "doctor"]),
         },
     ];
     for suite in test::suites(workspace, package)?.into_iter().filter(|s| s.is_integration) {
+        if !args.suite.is_empty() && !args.suite.contains(&suite.name) {
+            continue;
+        }
         let place = format!("/bin/{}", suite.name);
         let mut words = vec![place.clone()];
-        words.extend(only.iter().cloned());
-        tasks.push(Task { name: suite.name, seconds: SUITE_SECONDS, words });
+        for skipped in leave_out(&suite.name) {
+            words.extend(["--skip", skipped].map(str::to_owned));
+        }
+        words.extend(args.only.iter().cloned());
+        let variables = vec![(CONNECTIONS, FEW.to_owned())];
+        tasks.push(Task { name: suite.name, seconds: SUITE_SECONDS, variables, words });
         programs.push(Program { built: suite.executable, place });
     }
     Ok((programs, tasks))
+}
+
+/// What is as well seen on the kernel at hand, and would take long here.
+fn leave_out(suite: &str) -> &'static [&'static str] {
+    match suite {
+        // That exercises exercise something.
+        "rung" => &["=none"],
+        "truth" => &["+ churn"],
+        _ => &[],
+    }
 }
 
 /// As many at once as there are CPUs for; the reports are in the kernels' order.
@@ -203,6 +265,8 @@ fn report(
             eprintln!("vm: {}: {error:#}", kernel.release);
             Report {
                 kernel: kernel.release.clone(),
+                series: kernel.series.clone(),
+                rungs: Vec::new(),
                 rows: vec![("boot".to_owned(), Outcome::Failed)],
                 counts: Counts::ONE_FAILED,
             }
@@ -274,7 +338,8 @@ fn judge(kernel: &Kernel, ended: &Ended, tasks: &[Task], show: bool, folder: &Pa
         say(&format!("all that it printed is in {}", folder.display()));
     }
     say(&counts.to_string());
-    Report { kernel: kernel.release.clone(), rows, counts }
+    let rungs = ended.session.runs.iter().flat_map(|run| rung::cells(&run.printed)).collect();
+    Report { kernel: kernel.release.clone(), series: kernel.series.clone(), rungs, rows, counts }
 }
 
 /// A command of ours is one test; a suite is as many as it says.
@@ -396,6 +461,8 @@ mod tests {
     fn the_table_has_a_column_for_each_kernel() {
         let report = |kernel: &str, rows: &[(&str, Outcome)]| Report {
             kernel: kernel.to_owned(),
+            series: String::new(),
+            rungs: Vec::new(),
             rows: rows.iter().map(|(name, o)| ((*name).to_owned(), o.clone())).collect(),
             counts: Counts::default(),
         };

@@ -169,6 +169,14 @@ impl Btf {
         Some(count(self.word(self.at(prototype)? + 4)?))
     }
 
+    /// How many arguments a tracepoint has, beside the data of who listens to it.
+    pub fn arguments(&self, tracepoint: &str) -> Option<usize> {
+        // typedef void (*btf_trace_NAME)(void *, …);
+        let pointer = self.word(self.find(TYPEDEF, &format!("btf_trace_{tracepoint}"))? + 8)?;
+        let prototype = self.word(self.at(pointer)? + 8)?;
+        count(self.word(self.at(prototype)? + 4)?).checked_sub(1)
+    }
+
     /// The names of an enumeration and their numbers; none where the kernel has no such
     /// enumeration.
     pub fn enumerators(&self, name: &str) -> Vec<(u32, String)> {
@@ -274,9 +282,9 @@ mod tests {
 
     /// BTF of: struct net { int a; struct { union { int b; int c; }; }; unsigned d:3; };
     /// typedef const struct net net_t; struct sock { int x; net_t net; struct net *p; };
-    /// int f(int, int);
+    /// int f(int, int); typedef int (*btf_trace_t)(int, int);
     fn sample() -> Vec<u8> {
-        let strings = b"\0int\0net\0a\0b\0c\0d\0sock\0x\0p\0f\0net_t\0";
+        let strings = b"\0int\0net\0a\0b\0c\0d\0sock\0x\0p\0f\0net_t\0btf_trace_t\0";
         let name = |text: &str| {
             let text = format!("\0{text}\0");
             strings.windows(text.len()).position(|w| w == text.as_bytes()).unwrap() as u32 + 1
@@ -346,6 +354,12 @@ mod tests {
             name("f"),
             info(FUNC, 1),
             9, // 10
+            0,
+            info(PTR, 0),
+            9, // 11
+            name("btf_trace_t"),
+            info(TYPEDEF, 0),
+            11, // 12
         ];
         let types: Vec<u8> = words.iter().flat_map(|w| w.to_ne_bytes()).collect();
         let mut bytes = 0xeb9f_u16.to_ne_bytes().to_vec();
@@ -376,6 +390,8 @@ mod tests {
         assert_eq!(offset(&btf, "none", "a"), None);
         assert_eq!(btf.parameters("f"), Some(2));
         assert_eq!(btf.parameters("g"), None);
+        assert_eq!(btf.arguments("t"), Some(1));
+        assert_eq!(btf.arguments("f"), None);
     }
 
     #[test]
@@ -398,7 +414,7 @@ mod tests {
     fn bytes_that_are_cut_or_foreign_are_refused() {
         assert!(Btf::parse(b"ELF".to_vec()).is_err());
         let whole = sample();
-        let strings = whole.len() - 45;
+        let strings = whole.len() - 57;
         for len in 0..strings {
             // Never a panic; an error, but where only unused strings are missing.
             if let Ok(btf) = Btf::parse(whole[..len].to_vec()) {

@@ -1,12 +1,14 @@
-//! The hook ladders: for each hook its rungs, best first, and what is lost on each.
+//! The hook ladders: for each hook its rungs, best first, and what each does not show.
 //! Rungs are tried, never guessed from the kernel's version.
 
 use netbreath_common::config::emit;
 use netbreath_common::hook::Hook;
 
 use self::Attach::{
-    BtfTracepoint, Cgroup, Fentry, Fexit, Iterator, Kprobe, RawTracepoint, SockOps, Tracepoint,
+    BtfArguments, BtfTracepoint, Cgroup, Fentry, Fexit, Iterator, Kprobe, RawTracepoint, SockOps,
+    Tracepoint,
 };
+use super::unseen::Unseen;
 
 /// A hook and the ways to attach it.
 pub struct Ladder {
@@ -30,8 +32,8 @@ pub struct Rung {
     pub attach: Attach,
     /// Programs on other attach points, which the rung needs too.
     pub more: &'static [(&'static str, Attach)],
-    /// What this rung does not show that better ones do; empty if nothing.
-    pub lost: &'static str,
+    /// What this rung does not show that better ones do; see `Ladder::unseen`.
+    unseen: &'static [Unseen],
     /// What it costs those who are not traced; empty if nothing to speak of.
     pub cost: &'static str,
     /// It reads structures of the kernel, so the kernel must describe its types.
@@ -42,6 +44,8 @@ pub struct Rung {
 pub enum Attach {
     /// A tracepoint with typed arguments.
     BtfTracepoint(&'static str),
+    /// The same, if it has at least so many arguments.
+    BtfArguments(&'static str, usize),
     /// A tracepoint with bare arguments.
     RawTracepoint(&'static str),
     /// Tracepoints through perf; needs tracefs.
@@ -60,11 +64,59 @@ pub enum Attach {
     Iterator(&'static str),
 }
 
+impl Ladder {
+    /// Whether the hook looks for the slots of any sockets, which untyped pointers find in
+    /// the map only. That of accept() finds the slots that matter to it there in any case,
+    /// and what is about to be freed takes its storage with it.
+    const fn finds_slots(&self) -> bool {
+        matches!(
+            self.hook,
+            Hook::SockState
+                | Hook::Connect
+                | Hook::Send
+                | Hook::Receive
+                | Hook::Retransmit
+                | Hook::RetransmitSynAck
+                | Hook::ResetSent
+                | Hook::ResetReceived
+                | Hook::Drop
+        )
+    }
+
+    /// Whether slots can lie on their sockets when the hook is attached by this rung.
+    pub const fn allows_storage(&self, rung: &Rung) -> bool {
+        rung.is_typed() || !self.finds_slots()
+    }
+
+    /// What is not seen when the hook is attached by this rung.
+    pub fn unseen(&self, rung: &Rung) -> Vec<Unseen> {
+        let mut unseen = rung.unseen.to_vec();
+        // Only storage is handed on from a listener to its connections.
+        if !self.allows_storage(rung) {
+            unseen.push(Unseen::InheritedOwner);
+        }
+        unseen
+    }
+
+    /// What a rung of it is called, by `doctor` and by `--rung`: its attach point, with
+    /// its program where a better rung has the same one.
+    pub fn name_of(&self, rung: &Rung) -> String {
+        let point = rung.attach.to_string();
+        let first = self.rungs.iter().find(|other| other.attach.to_string() == point);
+        match first {
+            Some(first) if first.program != rung.program => format!("{point} ({})", rung.program),
+            _ => point,
+        }
+    }
+}
+
 impl Attach {
     /// The name of its type in the kernel's BTF, if it is attached by that.
     pub fn type_name(&self) -> Option<String> {
         match self {
-            Attach::BtfTracepoint(name) => Some(format!("btf_trace_{name}")),
+            Attach::BtfTracepoint(name) | Attach::BtfArguments(name, _) => {
+                Some(format!("btf_trace_{name}"))
+            }
             Attach::Fentry(name) | Attach::Fexit(name, _) => Some((*name).to_owned()),
             Attach::Iterator(name) => Some(format!("bpf_iter_{name}")),
             Attach::RawTracepoint(_)
@@ -78,11 +130,11 @@ impl Attach {
 
 impl Rung {
     const fn new(program: &'static str, attach: Attach) -> Rung {
-        Rung { program, second: None, attach, more: &[], lost: "", cost: "", needs_types: true }
+        Rung { program, second: None, attach, more: &[], unseen: &[], cost: "", needs_types: true }
     }
 
-    const fn losing(self, lost: &'static str) -> Rung {
-        Rung { lost, ..self }
+    const fn hiding(self, unseen: &'static [Unseen]) -> Rung {
+        Rung { unseen, ..self }
     }
 
     const fn costing(self, cost: &'static str) -> Rung {
@@ -101,11 +153,14 @@ impl Rung {
         Rung { needs_types: false, ..self }
     }
 
-    /// Its programs, in the order in which they are attached.
+    /// Its programs, in the order in which they must be attached for the second to be
+    /// called after the first: a trampoline calls the newest first.
     pub fn programs(&self) -> impl std::iter::Iterator<Item = (&'static str, &Attach)> {
+        let newest_first = matches!(self.attach, Attach::Fentry(_) | Attach::Fexit(..));
+        let (early, late) = if newest_first { (self.second, None) } else { (None, self.second) };
+        let own = early.into_iter().chain([self.program]).chain(late);
         let more = self.more.iter().map(|(program, attach)| (*program, attach));
-        let first = [self.program].into_iter().chain(self.second);
-        first.map(|program| (program, &self.attach)).chain(more)
+        own.map(|program| (program, &self.attach)).chain(more)
     }
 
     /// Its attach points.
@@ -119,8 +174,17 @@ impl Rung {
     }
 
     /// Its pointers are typed, so that slots can lie on the socket.
-    pub const fn is_typed(&self) -> bool {
-        matches!(self.attach, Attach::BtfTracepoint(_))
+    const fn is_typed(&self) -> bool {
+        match self.attach {
+            Attach::BtfTracepoint(_)
+            | Attach::BtfArguments(..)
+            | Attach::Fentry(_)
+            | Attach::Fexit(..)
+            | Attach::SockOps
+            | Attach::Cgroup(_)
+            | Attach::Iterator(_) => true,
+            Attach::RawTracepoint(_) | Attach::Tracepoint(_) | Attach::Kprobe(_) => false,
+        }
     }
 }
 
@@ -128,6 +192,7 @@ impl std::fmt::Display for Attach {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Attach::BtfTracepoint(name) => write!(f, "tp_btf {name}"),
+            Attach::BtfArguments(name, least) => write!(f, "tp_btf {name}({least} arguments)"),
             Attach::RawTracepoint(name) => write!(f, "raw_tp {name}"),
             Attach::Tracepoint(names) => {
                 f.write_str("tracepoint ")?;
@@ -151,16 +216,22 @@ impl std::fmt::Display for Attach {
 /// Other hooks lean on it.
 const ALWAYS: u32 = u32::MAX;
 
+/// The function ends before there is a descriptor, and its end is watched from its
+/// beginning on, until any program is attached to it or detached from it.
+const IN_ACCEPT: &[Unseen] = &[Unseen::Descriptor, Unseen::AcceptUnderWay];
+
 /// Whose sockets are used.
 const IO: u32 = emit::TCP | emit::DATAGRAM | emit::UNIX;
 
 const UNIX_COST: &str = "every system call on this machine takes some 20 ns longer";
 
-const NO_INHERITANCE: &str = "who owns a connection that came in, before it is accepted";
+/// Passes over what exists.
+pub const PASSES: [&Ladder; 4] = [&PROCESSES, &SEED, &SEED_UDP, &SEED_UNIX];
 
-const NO_REASON: &str = "the kernel's reason";
-
-const NO_FD: &str = "the number of a new descriptor; who waited in accept() at the start already";
+/// Every ladder there is.
+pub fn all() -> impl std::iter::Iterator<Item = &'static Ladder> {
+    LADDERS.iter().chain(PASSES)
+}
 
 /// The time in SYN_RECV is known by half-open connections, too.
 pub const HALF_OPEN_EVENTS: u32 = emit::HALF_OPEN | emit::STATE;
@@ -175,7 +246,7 @@ pub const LADDERS: &[Ladder] = &[
         // Where a command is followed, it is: see `load`.
         needed: false,
         rungs: &[
-            Rung::new("nb_fork_btf", BtfTracepoint("sched_process_fork")),
+            Rung::new("nb_fork_btf", BtfTracepoint("sched_process_fork")).backed_by("nb_fork_btf2"),
             Rung::new("nb_fork_raw", RawTracepoint("sched_process_fork")),
         ],
     },
@@ -186,7 +257,7 @@ pub const LADDERS: &[Ladder] = &[
         events: ALWAYS,
         needed: false,
         rungs: &[
-            Rung::new("nb_exec_btf", BtfTracepoint("sched_process_exec")),
+            Rung::new("nb_exec_btf", BtfTracepoint("sched_process_exec")).backed_by("nb_exec_btf2"),
             Rung::new("nb_exec_raw", RawTracepoint("sched_process_exec")),
         ],
     },
@@ -197,7 +268,7 @@ pub const LADDERS: &[Ladder] = &[
         events: ALWAYS,
         needed: false,
         rungs: &[
-            Rung::new("nb_rename_btf", BtfTracepoint("task_rename")),
+            Rung::new("nb_rename_btf", BtfTracepoint("task_rename")).backed_by("nb_rename_btf2"),
             Rung::new("nb_rename_raw", RawTracepoint("task_rename")),
         ],
     },
@@ -208,7 +279,7 @@ pub const LADDERS: &[Ladder] = &[
         events: ALWAYS,
         needed: false,
         rungs: &[
-            Rung::new("nb_exit_btf", BtfTracepoint("sched_process_exit")),
+            Rung::new("nb_exit_btf", BtfTracepoint("sched_process_exit")).backed_by("nb_exit_btf2"),
             Rung::new("nb_exit_raw", RawTracepoint("sched_process_exit")),
         ],
     },
@@ -232,9 +303,12 @@ pub const LADDERS: &[Ladder] = &[
         events: emit::TCP,
         needed: false,
         rungs: &[
-            Rung::new("nb_accept_fx2", Fexit("inet_csk_accept", 2)).losing(NO_FD),
-            Rung::new("nb_accept_fx4", Fexit("inet_csk_accept", 4)).losing(NO_FD),
-            Rung::new("nb_accept_krp", Kprobe("inet_csk_accept")).losing(NO_FD),
+            Rung::new("nb_accept_fe", Fentry("security_sock_graft"))
+                .backed_by("nb_accept_fe2")
+                .hiding(&[Unseen::Descriptor]),
+            Rung::new("nb_accept_kp", Kprobe("security_sock_graft")).hiding(&[Unseen::Descriptor]),
+            Rung::new("nb_accept_fx2", Fexit("inet_csk_accept", 2)).hiding(IN_ACCEPT),
+            Rung::new("nb_accept_fx4", Fexit("inet_csk_accept", 4)).hiding(IN_ACCEPT),
             Rung::new(
                 "nb_accept_sys",
                 Tracepoint(&[("syscalls", "sys_exit_accept"), ("syscalls", "sys_exit_accept4")]),
@@ -251,7 +325,7 @@ pub const LADDERS: &[Ladder] = &[
         events: emit::TCP,
         needed: false,
         rungs: &[
-            Rung::new("nb_connect_fe", Fentry("tcp_connect")),
+            Rung::new("nb_connect_fe", Fentry("tcp_connect")).backed_by("nb_connect_fe2"),
             Rung::new("nb_connect_kp", Kprobe("tcp_connect")),
             Rung::new("nb_connect_ops", SockOps),
         ],
@@ -316,7 +390,7 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_recv_fe", Fentry("tcp_recvmsg")),
             Rung::new("nb_recv_kp", Kprobe("tcp_recvmsg")),
             Rung::new("nb_recv_adjust", BtfTracepoint("tcp_rcv_space_adjust"))
-                .losing("who reads no more than the end of a connection's data"),
+                .hiding(&[Unseen::ReadOfEnd]),
         ],
     },
     Ladder {
@@ -337,7 +411,8 @@ pub const LADDERS: &[Ladder] = &[
         needed: false,
         rungs: &[
             Rung::new("nb_synack_btf", BtfTracepoint("tcp_retransmit_synack")),
-            Rung::new("nb_synack_raw", RawTracepoint("tcp_retransmit_synack")),
+            Rung::new("nb_synack_raw", RawTracepoint("tcp_retransmit_synack"))
+                .hiding(&[Unseen::Cookie]),
         ],
     },
     Ladder {
@@ -346,9 +421,11 @@ pub const LADDERS: &[Ladder] = &[
         events: emit::RESET,
         needed: false,
         rungs: &[
-            Rung::new("nb_rst_out_btf", BtfTracepoint("tcp_send_reset")),
-            Rung::new("nb_rst_out_btf2", BtfTracepoint("tcp_send_reset")).losing(NO_REASON),
-            Rung::new("nb_rst_out_raw", RawTracepoint("tcp_send_reset")).losing(NO_REASON),
+            Rung::new("nb_rst_out_btf", BtfArguments("tcp_send_reset", 3)),
+            Rung::new("nb_rst_out_btf2", BtfTracepoint("tcp_send_reset"))
+                .hiding(&[Unseen::ResetReason]),
+            Rung::new("nb_rst_out_raw", RawTracepoint("tcp_send_reset"))
+                .hiding(&[Unseen::ResetReason]),
         ],
     },
     Ladder {
@@ -367,11 +444,10 @@ pub const LADDERS: &[Ladder] = &[
         events: emit::DROP,
         needed: false,
         rungs: &[
-            Rung::new("nb_drop_btf", BtfTracepoint("kfree_skb")),
-            Rung::new("nb_drop_btf3", BtfTracepoint("kfree_skb"))
-                .losing("packets that came in and are thrown away"),
+            Rung::new("nb_drop_btf", BtfArguments("kfree_skb", 4)),
+            Rung::new("nb_drop_btf3", BtfArguments("kfree_skb", 3)).hiding(&[Unseen::DropReceived]),
             Rung::new("nb_drop_btf2", BtfTracepoint("kfree_skb"))
-                .losing("packets that came in and are thrown away; the reason"),
+                .hiding(&[Unseen::DropReceived, Unseen::DropReason]),
         ],
     },
     Ladder {
@@ -412,10 +488,7 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_udp_conn_fx", Fexit("inet_dgram_connect", 4)),
             Rung::new("nb_udp_connect4", Cgroup("connect4"))
                 .with(&[("nb_udp_connect6", Cgroup("connect6"))])
-                .losing(
-                    "whether connect() of a UDP socket succeeded, and the local address and port \
-                     that it chose; the first datagram shows them",
-                ),
+                .hiding(&[Unseen::UdpConnectResult]),
         ],
     },
     Ladder {
@@ -469,12 +542,7 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_unix_rel_kp", Kprobe("unix_release")),
             Rung::new("nb_unix_close", Tracepoint(&[("syscalls", "sys_enter_close")]))
                 .with(&[("nb_unix_exit", BtfTracepoint("sched_process_exit"))])
-                .losing(
-                    "the end of UNIX sockets that are closed otherwise than by close() or by the \
-                     end of their process: by exec, dup2() or close_range(), on their way to \
-                     another process, by two holders at once, or while another thread is in a \
-                     call on them",
-                )
+                .hiding(&[Unseen::UnixCloseOtherwise])
                 .costing(UNIX_COST),
         ],
     },
@@ -487,7 +555,7 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_unix_bind_fx", Fexit("unix_bind", 3)),
             Rung::new("nb_unix_bind", Tracepoint(&[("syscalls", "sys_exit_bind")]))
                 .with(&[("nb_unix_bind_in", Tracepoint(&[("syscalls", "sys_enter_bind")]))])
-                .losing("bind() of UNIX sockets through io_uring or by 32-bit programs")
+                .hiding(&[Unseen::UnixOtherCalls])
                 .costing(UNIX_COST),
         ],
     },
@@ -500,7 +568,7 @@ pub const LADDERS: &[Ladder] = &[
             Rung::new("nb_unix_list_fx", Fexit("unix_listen", 2)),
             Rung::new("nb_unix_listen", Tracepoint(&[("syscalls", "sys_exit_listen")]))
                 .with(&[("nb_unix_list_in", Tracepoint(&[("syscalls", "sys_enter_listen")]))])
-                .losing("listen() of UNIX sockets through io_uring or by 32-bit programs")
+                .hiding(&[Unseen::UnixOtherCalls])
                 .costing(UNIX_COST),
         ],
     },
@@ -515,7 +583,7 @@ pub const LADDERS: &[Ladder] = &[
                 "nb_unix_accept",
                 Tracepoint(&[("syscalls", "sys_exit_accept"), ("syscalls", "sys_exit_accept4")]),
             )
-            .losing("accept() of UNIX sockets through io_uring or by 32-bit programs")
+            .hiding(&[Unseen::UnixOtherCalls])
             .costing(UNIX_COST),
         ],
     },
@@ -529,7 +597,7 @@ pub const LADDERS: &[Ladder] = &[
                 .with(&[("nb_unix_dcon_fx", Fexit("unix_dgram_connect", 4))]),
             Rung::new("nb_unix_connect", Tracepoint(&[("syscalls", "sys_exit_connect")]))
                 .with(&[("nb_unix_conn_in", Tracepoint(&[("syscalls", "sys_enter_connect")]))])
-                .losing("connect() of UNIX sockets through io_uring or by 32-bit programs")
+                .hiding(&[Unseen::UnixOtherCalls])
                 .costing(UNIX_COST),
         ],
     },
@@ -541,19 +609,20 @@ pub const LADDERS: &[Ladder] = &[
         rungs: &[
             Rung::new("nb_state_btf", BtfTracepoint("inet_sock_set_state"))
                 .backed_by("nb_state_btf2"),
-            Rung::new("nb_state_raw", RawTracepoint("inet_sock_set_state")).losing(NO_INHERITANCE),
+            Rung::new("nb_state_raw", RawTracepoint("inet_sock_set_state"))
+                .hiding(&[Unseen::Cookie]),
             Rung::new("nb_state_tp", Tracepoint(&[("sock", "inet_sock_set_state")]))
-                .losing(NO_INHERITANCE),
-            Rung::new("nb_state_kp", Kprobe("tcp_set_state")).losing(
-                "the changes from CLOSE to LISTEN and from LISTEN to SYN_RECV; who owns a \
-                 connection that came in, before it is accepted",
-            ),
+                .hiding(&[Unseen::Cookie]),
+            Rung::new("nb_state_kp", Kprobe("tcp_set_state"))
+                .hiding(&[Unseen::Listen, Unseen::Cookie]),
             Rung::new("nb_state_bare", Tracepoint(&[("sock", "inet_sock_set_state")]))
-                .losing(
-                    "who owns a connection that came in, or was passed on; the local port of \
-                     SYN_SENT; programs, network namespaces and control groups; how connections \
-                     ended",
-                )
+                .hiding(&[
+                    Unseen::Cookie,
+                    Unseen::HandedOn,
+                    Unseen::SynSentPort,
+                    Unseen::Surroundings,
+                    Unseen::End,
+                ])
                 .without_types(),
         ],
     },

@@ -4,6 +4,7 @@
 use std::collections::HashMap as HashTable;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, MapError};
@@ -15,10 +16,10 @@ use netbreath_common::hook::Hook;
 use netbreath_common::offset::ABSENT;
 
 use super::btf::{self, Btf};
-use super::hooks::{
-    Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PROCESSES, Rung, SEED, SEED_UDP, SEED_UNIX,
-};
+use super::forced::{self, Forced};
+use super::hooks::{self, Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PASSES, Rung};
 use super::privilege::{self, Capability};
+use super::unseen;
 use crate::event::{Family, Gap};
 use crate::filter::{EventKind, Filter, Network};
 use crate::source::Ask;
@@ -77,6 +78,8 @@ pub enum Error {
          states, ports and addresses without it, or give the BTF of the very kernel that runs"
     )]
     Btf { source: btf::Error },
+    #[error(transparent)]
+    Forced(#[from] forced::Error),
     #[error("cannot parse the kernel's type information: {source}")]
     AyaBtf { source: aya::BtfError },
     #[error("cannot load the kernel programs: {source}")]
@@ -85,13 +88,15 @@ pub enum Error {
     Map { map: &'static str, source: Box<MapError> },
     #[error("the kernel program {program} is not in the object")]
     NoProgram { program: &'static str },
-    #[error("cannot attach the hook {hook} ({purpose}); the kernel refused {refused}")]
-    Hook { hook: &'static str, purpose: &'static str, refused: String },
+    #[error("cannot attach the hook {hook} ({purpose}); {why}")]
+    Hook { hook: &'static str, purpose: &'static str, why: String },
 }
 
 /// What became of a program that was to be loaded.
 pub enum Verdict {
-    Loaded,
+    Loaded {
+        in_time: Duration,
+    },
     /// The kernel has no such attach point, or its policy forbids it.
     NotHere(String),
     /// The kernel's verifier refused the program itself.
@@ -115,6 +120,7 @@ struct Company {
 
 /// Loads and attaches all that `ask` needs.
 pub fn load(ask: &Ask) -> Result<Loaded, Error> {
+    let forced = forced::forced(&ask.rungs)?;
     let kernel = Kernel::ask(ask.btf.as_deref())?;
     let wanted = emit_bits(&ask.filter);
     let tcp = wanted & emit::TCP != 0;
@@ -139,17 +145,17 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
             };
             if !unwanted && ladder.events & wanted != 0 {
                 let needed = ladder.needed || ladder.hook == Hook::Fork && ask.filter.command;
-                reached.push(climb(&mut object, ladder, needed, &kernel)?);
+                reached.push(climb(&mut object, ladder, needed, &forced, &kernel)?);
             }
         }
         for ladder in PASSES.into_iter().filter(|ladder| ladder.events & wanted != 0) {
-            reached.push(climb(&mut object, ladder, ladder.needed, &kernel)?);
+            reached.push(climb(&mut object, ladder, ladder.needed, &forced, &kernel)?);
         }
 
         let rung = |hook| reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
         let true_company = Company {
             // Without TCP, nobody asks.
-            storage: !tcp || rung(Hook::SockState).is_some_and(Rung::is_typed),
+            storage: !tcp || reached.iter().all(Reached::allows_storage),
             connect: !tcp || rung(Hook::Connect).is_some(),
             accept: company.accept && (!tcp || rung(Hook::Accept).is_some()),
             destroy: !tcp || rung(Hook::Destroy).is_some(),
@@ -172,8 +178,9 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
     for rung in all_rungs() {
         for (name, point) in rung.programs() {
             let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
+            let begin = Instant::now();
             let verdict = match load_program(program, point, &kernel) {
-                Ok(()) => Verdict::Loaded,
+                Ok(()) => Verdict::Loaded { in_time: begin.elapsed() },
                 Err(Refusal { by_verifier: true, why }) => Verdict::Rejected(why),
                 Err(Refusal { why, .. }) => Verdict::NotHere(why),
             };
@@ -184,11 +191,35 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
 }
 
 fn all_rungs() -> impl Iterator<Item = &'static Rung> {
-    LADDERS.iter().chain(PASSES).flat_map(|ladder| ladder.rungs)
+    hooks::all().flat_map(|ladder| ladder.rungs)
 }
 
-/// Passes over what exists.
-const PASSES: [&Ladder; 4] = [&PROCESSES, &SEED, &SEED_UDP, &SEED_UNIX];
+/// A rung that was tried on its own.
+pub struct Tried {
+    pub ladder: &'static Ladder,
+    pub rung: &'static Rung,
+    /// What the kernel answered, if it refused it.
+    pub refused: Option<String>,
+}
+
+/// Attaches every rung of every hook, and detaches it again.
+pub fn try_all(ask: &Ask) -> Result<Vec<Tried>, Error> {
+    let kernel = Kernel::ask(ask.btf.as_deref())?;
+    let company =
+        Company { storage: true, connect: true, accept: true, destroy: true, half_open: true };
+    let mut object = open(ask, &kernel, company)?;
+    let mut all = Vec::new();
+    for ladder in hooks::all() {
+        // One that needs no types is for kernels that have none: there is none else then.
+        let has_types = kernel.points.is_some();
+        for rung in ladder.rungs.iter().filter(|rung| rung.needs_types == has_types) {
+            let refused = attach_rung(&mut object, rung, &kernel)?.err();
+            unload(&mut object, rung);
+            all.push(Tried { ladder, rung, refused });
+        }
+    }
+    Ok(all)
+}
 
 /// Whether a hook on use came so far up that it sees sockets of every kind.
 fn sees_all(reached: &[Reached], hook: Hook) -> bool {
@@ -203,7 +234,7 @@ fn sees_all(reached: &[Reached], hook: Hook) -> bool {
 struct Kernel {
     /// Offsets of all members that the programs read, by their globals.
     offsets: Vec<(&'static str, u32)>,
-    /// How many parameters the functions have whose return is watched.
+    /// How many parameters the attach points have of whose rungs some need so many.
     parameters: Vec<(&'static str, Option<usize>)>,
     reasons: Reasons,
     /// The ids of attach points, for aya.
@@ -224,6 +255,7 @@ impl Kernel {
             .flat_map(Rung::points)
             .filter_map(|point| match *point {
                 Attach::Fexit(name, _) => Some((name, btf.parameters(name))),
+                Attach::BtfArguments(name, _) => Some((name, btf.arguments(name))),
                 _ => None,
             })
             .collect();
@@ -448,42 +480,57 @@ pub fn named<'a>(
         .ok_or(Error::Map { map, source: Box::new(MapError::InvalidName { name: map.to_owned() }) })
 }
 
-/// Tries the rungs of a ladder from the best down.
+/// Tries the rungs of a ladder from the best down, or only the one that is forced.
 fn climb(
     object: &mut Object,
     ladder: &'static Ladder,
     needed: bool,
+    forced: &[Forced],
     kernel: &Kernel,
 ) -> Result<Reached, Error> {
+    let forced = forced.iter().find(|forced| forced.hook == ladder.hook);
+    let rungs: Vec<&'static Rung> = match forced {
+        Some(forced) => forced.rung.into_iter().collect(),
+        None => ladder.rungs.iter().collect(),
+    };
     let mut refused = Vec::new();
-    'rungs: for rung in ladder.rungs {
-        if rung.needs_types && kernel.points.is_none() {
-            refused.push((rung, NO_TYPES.to_owned()));
-            continue;
+    for rung in rungs {
+        match attach_rung(object, rung, kernel)? {
+            Ok(()) => return Ok(Reached { ladder, rung: Some(rung), refused }),
+            Err(why) => refused.push((rung, why)),
         }
-        for (name, point) in rung.programs() {
-            let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
-            if let Err(Refusal { why, .. }) =
-                load_program(program, point, kernel).and_then(|()| attach(program, point))
-            {
-                refused.push((rung, why));
-                // Half a rung would tell things twice beside the next one.
-                unload(object, rung);
-                continue 'rungs;
-            }
-        }
-        return Ok(Reached { ladder, rung: Some(rung), refused });
     }
+    let reached = Reached { ladder, rung: None, refused };
     if needed {
-        let refused: Vec<String> =
-            refused.iter().map(|(rung, why)| format!("{} ({why})", rung.attach)).collect();
         return Err(Error::Hook {
             hook: ladder.hook.name(),
             purpose: ladder.purpose,
-            refused: refused.join("; "),
+            why: reached.why(),
         });
     }
-    Ok(Reached { ladder, rung: None, refused })
+    Ok(reached)
+}
+
+/// Loads and attaches the programs of a rung, or tells what the kernel answered.
+fn attach_rung(
+    object: &mut Object,
+    rung: &'static Rung,
+    kernel: &Kernel,
+) -> Result<Result<(), String>, Error> {
+    if rung.needs_types && kernel.points.is_none() {
+        return Ok(Err(NO_TYPES.to_owned()));
+    }
+    for (name, point) in rung.programs() {
+        let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
+        if let Err(Refusal { why, .. }) =
+            load_program(program, point, kernel).and_then(|()| attach(program, point))
+        {
+            // What of the rung is attached already would do half its work.
+            unload(object, rung);
+            return Ok(Err(why));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Detaches what is attached of a rung that cannot be had whole.
@@ -530,6 +577,15 @@ fn load_program(program: &mut Program, point: &Attach, kernel: &Kernel) -> Resul
     match (program, point) {
         (Program::BtfTracePoint(program), Attach::BtfTracepoint(name)) => {
             program.load(name, kernel.points()?)?;
+        }
+        (Program::BtfTracePoint(program), Attach::BtfArguments(name, least)) => {
+            match kernel.parameters(name) {
+                Some(n) if n < *least => {
+                    return Err(format!("{name} has {n} arguments here").into());
+                }
+                // None: this kernel has no such tracepoint, and says so itself.
+                _ => program.load(name, kernel.points()?)?,
+            }
         }
         (Program::RawTracePoint(program), Attach::RawTracepoint(_)) => program.load()?,
         (Program::TracePoint(program), Attach::Tracepoint(_)) => program.load()?,
@@ -739,16 +795,16 @@ impl Reached {
 
     /// The gap that this leaves in what can be seen, if any.
     pub fn gap(&self) -> Option<Gap> {
+        let unseen = self.unseen();
         let what = match self.rung {
             None => self.ladder.purpose.to_owned(),
-            Some(rung) if !rung.lost.is_empty() => format!("not seen here: {}", rung.lost),
-            Some(_) => return None,
+            Some(_) if unseen.is_empty() => return None,
+            Some(_) => format!("not seen here: {}", unseen::sentence(&unseen)),
         };
-        let refused: Vec<String> =
-            self.refused.iter().map(|(rung, why)| format!("{}: {why}", rung.attach)).collect();
         Some(Gap {
             what,
-            why: format!("the kernel refused {}", refused.join("; ")),
+            why: self.why(),
+            unseen: unseen::names(&unseen),
             mend: match self.missing() {
                 Some(missing) => format!("give netbreath {}", missing.name),
                 None => "`netbreath doctor` tells why".to_owned(),
@@ -756,6 +812,28 @@ impl Reached {
             hook: Some(self.ladder.hook.name().to_owned()),
             count: 0,
         })
+    }
+
+    /// What the rung does not show.
+    pub fn unseen(&self) -> Vec<unseen::Unseen> {
+        self.rung.map_or_else(Vec::new, |rung| self.ladder.unseen(rung))
+    }
+
+    fn allows_storage(&self) -> bool {
+        self.rung.is_none_or(|rung| self.ladder.allows_storage(rung))
+    }
+
+    /// Why no better rung was reached.
+    fn why(&self) -> String {
+        if self.refused.is_empty() {
+            return "--rung has it so".to_owned();
+        }
+        let refused: Vec<String> = self
+            .refused
+            .iter()
+            .map(|(rung, why)| format!("{}: {why}", self.ladder.name_of(rung)))
+            .collect();
+        format!("the kernel refused {}", refused.join("; "))
     }
 }
 

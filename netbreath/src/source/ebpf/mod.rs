@@ -27,14 +27,17 @@ mod btf;
 mod debug;
 mod decode;
 mod dns;
+mod forced;
 mod hooks;
 mod load;
 mod look;
 pub mod privilege;
 mod process;
+mod unseen;
 
 use armed::Armed;
-pub use load::{Reached, Tracefs, Verdict, cgroup_root, tracefs};
+pub use load::{Reached, Tracefs, Tried, Verdict, cgroup_root, tracefs};
+pub use unseen::sentence;
 
 /// How often the ring is drained while there is work. A lone event does not wait so
 /// long: it wakes the reader itself.
@@ -185,6 +188,11 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
 /// Attaches the hooks, looks how far each came, and detaches them.
 pub fn examine(ask: &Ask) -> Result<Vec<Reached>, Error> {
     Ok(load::load(ask)?.reached)
+}
+
+/// Attaches every rung of every hook, each on its own.
+pub fn try_all(ask: &Ask) -> Result<Vec<Tried>, Error> {
+    Ok(load::try_all(ask)?)
 }
 
 /// Loads every program on its own.
@@ -542,7 +550,10 @@ impl Ebpf {
             let mut total = calls;
             if rung.second.is_some() {
                 // Read after the misses: the second program comes behind the first.
-                let per_cpu = self.stood_in.get(&0, 0).map_err(failed("STOOD_IN"))?;
+                let per_cpu = self
+                    .stood_in
+                    .get(&(reached.ladder.hook as u32), 0)
+                    .map_err(failed("STOOD_IN"))?;
                 total = total.saturating_sub(per_cpu.iter().sum());
             }
             let hook = reached.ladder.hook;
