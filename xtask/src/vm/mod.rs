@@ -71,7 +71,14 @@ struct Report {
 
 /// As a part of all tests: where no machine can be had, that is one skip, said loudly.
 pub fn count_or_skip(workspace: &Workspace) -> Result<Counts> {
-    match require(workspace) {
+    let ready = require(workspace).and_then(|()| {
+        // Why: without it, the rungs that the machines reach can be compared with nothing.
+        if !rung::is_checked_in(&workspace.root) {
+            bail!("{} is not checked in: `cargo xtask test vm` makes it", rung::PLACE);
+        }
+        Ok(())
+    });
+    match ready {
         Ok(()) => count(workspace, &Args::default()),
         Err(error) => {
             println!("skipped: NO OTHER KERNEL IS TESTED: {error:#}");

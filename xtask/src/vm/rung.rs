@@ -8,7 +8,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 /// Where the table is checked in.
-const PLACE: &str = "docs/rungs.md";
+pub const PLACE: &str = "docs/rungs.md";
+
+/// Whether the table is there to compare with.
+pub fn is_checked_in(root: &Path) -> bool {
+    root.join(PLACE).is_file()
+}
 
 const HEAD: &str = "\
 # Rungs
