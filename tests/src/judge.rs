@@ -852,6 +852,14 @@ mod tests {
         }
     }
 
+    fn closed(at: i64, states: &[(&str, i64)], owner: Option<Owner>) -> Event {
+        let all: i64 = states.iter().map(|(_, time)| time).sum();
+        let states: BTreeMap<&str, i64> = states.iter().copied().collect();
+        let details = [("states_ns", serde_json::json!(states)), ("lasted_ns", all.into())];
+        let details = details.map(|(key, value)| (key.to_owned(), value)).into();
+        Event { owner, details, ..base(at, 1, "closed") }
+    }
+
     /// A server's connection, told rightly: a worker accepts what the parent's
     /// listener got.
     fn server() -> (Vec<Event>, Life) {
@@ -868,6 +876,7 @@ mod tests {
             state(1_000_020, "SYN_RECV", "ESTABLISHED", Some(10), inherited()),
             accept,
             state(1_000_050, "ESTABLISHED", "CLOSE", Some(30), worker()),
+            closed(1_000_050, &[("SYN_RECV", 10), ("ESTABLISHED", 30)], worker()),
         ];
         let path = "LISTEN SYN_RECV ESTABLISHED CLOSE";
         let mut life = life("server", 1, path, claim("inherited", SERVER));
@@ -892,7 +901,7 @@ mod tests {
         let verdict = judge(&events, &[life], Scope::All, 20);
         assert!(verdict.faults.is_empty(), "{verdict}");
         assert_eq!(verdict.owners["inherited"], Tally { right: 2, ..Tally::default() });
-        assert_eq!(verdict.owners["accept"], Tally { right: 2, ..Tally::default() });
+        assert_eq!(verdict.owners["accept"], Tally { right: 3, ..Tally::default() });
         assert_eq!((verdict.sockets, verdict.transitions), (1, 3));
     }
 
@@ -903,7 +912,7 @@ mod tests {
             event.owner = owner("inherited", CLIENT);
         }
         let verdict = judge(&events, &[life], Scope::All, 1);
-        assert_eq!((verdict.wrong_owners(), verdict.wrong_pids), (4, 4), "{verdict}");
+        assert_eq!((verdict.wrong_owners(), verdict.wrong_pids), (5, 5), "{verdict}");
         assert_eq!(verdict.of_kind(Kind::Owner), verdict.faults.len());
     }
 
@@ -978,7 +987,9 @@ mod tests {
     fn a_socket_that_nobody_accepted_is_found_by_its_addresses() {
         let (mut events, mut life) = server();
         events.remove(2);
-        events[2].owner = owner("inherited", SERVER);
+        for event in &mut events[2..] {
+            event.owner = owner("inherited", SERVER);
+        }
         life.accepted = None;
         life.socket = None;
         assert_eq!(kinds(&events, &life), []);
@@ -998,14 +1009,16 @@ mod tests {
     #[test]
     fn addresses_facts_and_times_are_held_against_the_ledger() {
         type Change = fn(&mut Vec<Event>);
-        let changes: [(Change, Kind); 9] = [
+        let changes: [(Change, Kind); 11] = [
             (|events| events[0].local = Some("127.0.0.1:*".to_owned()), Kind::Address),
             (|events| events[3].remote = Some("127.0.0.1:1".to_owned()), Kind::Address),
             (|events| events[0].proto = Some("mptcp".to_owned()), Kind::Fact),
             (|events| events[0].family = Some(6), Kind::Fact),
             (|events| events[0].born = Some(false), Kind::Fact),
-            (|events| events[1].in_state_ns = Some(11), Kind::Time),
-            (|events| events[1].in_state_ns = None, Kind::Time),
+            (|events| events[3].in_state_ns = Some(31), Kind::Time),
+            (|events| events[3].in_state_ns = None, Kind::Time),
+            (|events| events[4].details.clear(), Kind::Detail),
+            (|events| drop(events.remove(4)), Kind::Detail),
             (|events| events[2].queued_ns = Some(6), Kind::Time),
             (|events| events[2].fd = Some(5), Kind::Accept),
         ];
@@ -1030,8 +1043,10 @@ mod tests {
         let (mut events, mut life) = server();
         let clock =
             |boot| Event { event: "clock".to_owned(), boot: Some(boot), ..Event::default() };
-        // An hour on, before the last event.
-        events[3].at += 3_600_000_000_000;
+        // An hour on, before the last transition.
+        for event in &mut events[3..] {
+            event.at += 3_600_000_000_000;
+        }
         events.insert(3, clock(3_600_000_000_000));
         events.insert(0, clock(0));
         life.start = Some((1_000_010, 1_000_010));
@@ -1062,7 +1077,9 @@ mod tests {
         };
         let mut end = state(5, "ESTABLISHED", "CLOSE", None, owner("snapshot", CLIENT));
         end.born = Some(false);
-        let events = vec![seed, end];
+        let mut whole = closed(5, &[], owner("snapshot", CLIENT));
+        whole.born = Some(false);
+        let events = vec![seed, end, whole];
         assert_eq!(kinds(&events, &life), []);
         assert_eq!(kinds(&events[1..], &life), [Kind::Seed]);
         let mut wrong = events.clone();
