@@ -300,6 +300,11 @@ impl Watch {
             }
             Notice::Route(mut route, replaces) => {
                 self.name_hops(&mut route);
+                if !replaces && self.look.is_some() && route.family == Family::V4 {
+                    // If it is known, it has gone without a word, and has come again before the
+                    // look that would have shown it.
+                    self.remove_route(route.clone(), Via::Inferred);
+                }
                 self.route(route, Change::Added, replaces, via);
             }
             Notice::NoRoute(mut route) => {
