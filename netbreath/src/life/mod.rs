@@ -212,7 +212,7 @@ impl Life {
             body => {
                 if let Some(socket) = body.socket_mut() {
                     if let Some(slot) = self.sockets.find(socket.id)
-                        && self.sockets[slot].kind == Kind::Mini
+                        && matches!(self.sockets[slot].kind, Kind::Mini | Kind::Ended)
                     {
                         // The kernel knows no more of it than its ends.
                         *socket = Socket { flow: socket.flow, ..self.sockets.describe(slot) };
@@ -374,7 +374,14 @@ impl Life {
             (TcpState::FinWait2, TcpState::TimeWait) => {
                 self.time_wait(at, slot, Via::Kernel, true, out);
             }
-            (_, TcpState::Close) => self.end(at, slot, Via::Kernel, true, out),
+            (_, TcpState::Close) => {
+                let event = self.mini_event(at, slot, TcpState::Close, Via::Kernel, true);
+                self.show(event, out);
+                // What else is told of the packet that ended it comes after this.
+                let entry = &mut self.sockets[slot];
+                (entry.kind, entry.state) = (Kind::Ended, TcpState::Close);
+                self.sockets.schedule(slot, at + GRACE);
+            }
             // A packet can have put the end off: the look at the deadline will tell.
             _ => {}
         }
@@ -501,6 +508,13 @@ impl Life {
         }
         let mut due = std::mem::take(&mut self.due);
         self.sockets.due(now, &mut due);
+        due.retain(|slot| {
+            let over = self.sockets[*slot].kind == Kind::Ended;
+            if over {
+                self.sockets.remove(*slot);
+            }
+            !over
+        });
         // One look for each namespace.
         due.sort_by_key(|slot| self.sockets[*slot].netns);
         let mut rest = &*due;

@@ -18,6 +18,8 @@ pub enum Kind {
     Request,
     /// In TIME_WAIT, or in FIN_WAIT2 and held by no process.
     Mini,
+    /// Was a mini-socket a moment ago.
+    Ended,
 }
 
 /// One socket.
@@ -197,7 +199,7 @@ impl Sockets {
             if at != slot
                 && same(&entry.flow.local, &flow.remote)
                 && same(&entry.flow.remote, &flow.local)
-                && entry.kind != Kind::Mini
+                && !matches!(entry.kind, Kind::Mini | Kind::Ended)
             {
                 if entry.netns == netns {
                     return Some(at);

@@ -187,7 +187,7 @@ fn a_namespace_that_nobody_can_look_into_is_inferred() {
 
 #[test]
 fn fin_wait2_goes_on_in_a_mini_socket_until_its_fin_or_its_end() {
-    for (told, left) in [(TimeWait, true), (Close, false)] {
+    for told in [TimeWait, Close] {
         let mut stage = stage();
         stage.path(&client(1), &OPEN);
         let mini = Mini { state: FinWait2, timeout: Some(3 * SECOND), ..MINI };
@@ -196,8 +196,37 @@ fn fin_wait2_goes_on_in_a_mini_socket_until_its_fin_or_its_end() {
         assert!(stage.said().is_empty());
         stage.put(Input::Told { at: 20, id: SocketId(1), state: told });
         assert_eq!(stage.said(), [format!("20 1 FIN_WAIT2 {} kernel", told.name())]);
-        assert_eq!(stage.life.deadline().is_some(), left);
+        let deadline = stage.life.deadline().unwrap();
+        assert_eq!(deadline > 20 + TIME_WAIT, told == TimeWait);
     }
+}
+
+#[test]
+fn what_is_told_of_the_packet_that_ends_a_mini_socket_has_its_owner() {
+    let mut stage = stage();
+    stage.path(&client(1), &OPEN);
+    let mini = Mini { state: FinWait2, ..MINI };
+    stage.put(Input::Shrunk(event(10, client(1), FinWait2, Close), mini));
+    stage.put(Input::Told { at: 20, id: SocketId(1), state: Close });
+    stage.out.clear();
+    let socket = Socket { owner: None, born: false, ..client(1) };
+    let body = Body::Reset(crate::event::Reset {
+        socket,
+        received: false,
+        reason: None,
+        state: Some(TimeWait),
+    });
+    stage.put(Input::Event(Event { at: 21, via: Via::Kernel, body }));
+    let [Event { body: Body::Reset(reset), .. }] = &stage.out[..] else {
+        panic!("{:?}", stage.out)
+    };
+    assert_eq!((&reset.socket.owner, reset.socket.born), (&client(1).owner, true));
+    stage.out.clear();
+    // It is forgotten soon, and nobody looks for it.
+    let deadline = stage.life.deadline().unwrap();
+    assert!(deadline < SECOND);
+    stage.tick(deadline);
+    assert_eq!((stage.said().len(), stage.look.looks, stage.life.deadline()), (0, 0, None));
 }
 
 #[test]

@@ -168,6 +168,7 @@ pub const ALL: &[Scenario] = &[
     scenario("reset::server_leaves_data_unread", 40, reset::server_leaves_data_unread),
     scenario("reset::of_a_half_closed_connection", 40, reset::of_a_half_closed_connection),
     scenario("reset::of_a_peer_that_writes_on", 40, reset::of_a_peer_that_writes_on),
+    scenario("reset::of_a_peer_that_writes_late", 40, reset::of_a_peer_that_writes_late),
     scenario("reset::before_accept", 40, reset::before_accept),
     scenario("reset::listener_closes_with_a_queue", 40, reset::listener_closes_with_a_queue),
     scenario("half_open::from_the_syn_on", 60, half_open::from_the_syn_on),

@@ -104,6 +104,26 @@ pub fn of_a_peer_that_writes_on(stage: &mut Stage) -> Result<()> {
     received(stage, &meeting.s)
 }
 
+/// The same, when what is left of the client is a mini-socket, and the answer is its.
+pub fn of_a_peer_that_writes_late(stage: &mut Stage) -> Result<()> {
+    stage.trace()?;
+    let meeting = stage.meet(V4)?;
+    meeting.client.close(&meeting.c)?;
+    meeting.server.drain(&meeting.s)?;
+    stage.wait_until_told("FIN_WAIT1", "FIN_WAIT2", 1, Duration::from_secs(10))?;
+    meeting.server.send(&meeting.s, 100)?;
+    stage.wait_until_told("CLOSE_WAIT", "CLOSE", 1, Duration::from_secs(10))?;
+    meeting.server.drain(&meeting.s)?;
+    meeting.server.close(&meeting.s)?;
+    stage.expect_meeting(
+        &meeting,
+        super::ACTIVE_CUT,
+        "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSE",
+    )?;
+    sent(stage, &meeting.c)?;
+    received(stage, &meeting.s)
+}
+
 /// The connection is over before anybody accepts it, and is accepted all the same.
 pub fn before_accept(stage: &mut Stage) -> Result<()> {
     stage.trace()?;
