@@ -14,6 +14,7 @@ use crate::event::network::{Address, Change, Changed, Link, Neighbour, Route};
 mod errno;
 mod json;
 pub mod network;
+pub mod packet;
 mod udp;
 mod unix;
 mod wire;
