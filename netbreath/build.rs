@@ -1,9 +1,12 @@
 //! Builds the kernel programs and puts them into `OUT_DIR` as `netbreath.bpf.o`, for Linux.
 
 use std::env;
+use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use object::build::elf::{Builder, SectionData};
 
 // Only a part of the recipe is for us; the rest is for `cargo xtask`.
 #[allow(dead_code)]
@@ -76,11 +79,31 @@ fn build() -> Result<(), String> {
     }
 
     let object = recipe.object();
+    let stripped =
+        strip(&object).map_err(|error| format!("cannot strip {}: {error}", object.display()))?;
     let copy = out_dir.join("netbreath.bpf.o");
-    fs::copy(&object, &copy).map_err(|error| {
-        format!("cannot copy {} to {}: {error}", object.display(), copy.display())
-    })?;
-    Ok(())
+    fs::write(&copy, stripped).map_err(|error| format!("cannot write {}: {error}", copy.display()))
+}
+
+/// The object without its DWARF, which no kernel reads and which is five sixths of it: the
+/// loader would keep it in memory. Its BTF stays.
+fn strip(object: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+    let bytes = fs::read(object)?;
+    let mut elf = Builder::read(&*bytes)?;
+    for section in &mut elf.sections {
+        let name = section.name.to_string();
+        section.delete = name.starts_with(".debug") || name.starts_with(".rel.debug");
+    }
+    elf.delete_orphans();
+    // LLVM keeps the sections' names with the symbols' in one section; this writer does not.
+    let names = elf.sections.add();
+    names.name = b".shstrtab"[..].into();
+    names.sh_type = object::elf::SHT_STRTAB;
+    names.sh_addralign = 1;
+    names.data = SectionData::SectionString;
+    let mut stripped = Vec::new();
+    elf.write(&mut stripped)?;
+    Ok(stripped)
 }
 
 fn variable(name: &str) -> Result<String, String> {

@@ -17,8 +17,9 @@ use netbreath_common::offset::ABSENT;
 
 use super::btf::{self, Btf};
 use super::forced::{self, Forced};
-use super::hooks::{self, Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PASSES, Rung};
+use super::hooks::{self, Attach, HALF_OPEN_EVENTS, Ladder, Rung};
 use super::privilege::{self, Capability};
+use super::tries::Tries;
 use super::unseen;
 use crate::event::{Family, Gap};
 use crate::filter::{EventKind, Filter, Network};
@@ -121,7 +122,8 @@ struct Company {
 /// Loads and attaches all that `ask` needs.
 pub fn load(ask: &Ask) -> Result<Loaded, Error> {
     let forced = forced::forced(&ask.rungs)?;
-    let kernel = Kernel::ask(ask.btf.as_deref())?;
+    let (kernel, loader) = prepare(ask)?;
+    let mut loader = Some(loader);
     let wanted = emit_bits(&ask.filter);
     let tcp = wanted & emit::TCP != 0;
     let mut company = Company {
@@ -132,24 +134,28 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
         half_open: HALF_OPEN_EVENTS & wanted != 0,
     };
     loop {
-        let mut object = open(ask, &kernel, company)?;
+        let loader = loader.take().unwrap_or_else(self::loader);
+        let mut object = open(loader, ask, &kernel, company)?;
         fill(&mut object, &ask.filter)?;
+        let asked_for = |ladder: &&Ladder| {
+            ladder.events & wanted != 0 && (ladder.hook != Hook::Accept || ask.accept_hook)
+        };
+        // In place of a better one, which is nearly always to be had.
+        let stands_in = |ladder: &Ladder| match ladder.hook {
+            Hook::UdpSend | Hook::UnixSend => Some(Hook::Send),
+            Hook::UdpReceive | Hook::UnixReceive => Some(Hook::Receive),
+            _ => None,
+        };
+        let ladders: Vec<_> = hooks::all().filter(asked_for).collect();
+        let first = ladders.iter().filter(|ladder| stands_in(ladder).is_none());
+        let mut tries =
+            Tries::load(&mut object, first.map(|ladder| rungs(ladder, &forced)).collect(), &kernel);
         let mut reached: Vec<Reached> = Vec::new();
-        for ladder in LADDERS {
-            let unwanted = match ladder.hook {
-                Hook::Accept => !ask.accept_hook,
-                // The better rung of the other sees them all.
-                Hook::UdpSend | Hook::UnixSend => sees_all(&reached, Hook::Send),
-                Hook::UdpReceive | Hook::UnixReceive => sees_all(&reached, Hook::Receive),
-                _ => false,
-            };
-            if !unwanted && ladder.events & wanted != 0 {
+        for ladder in ladders {
+            if !stands_in(ladder).is_some_and(|better| sees_all(&reached, better)) {
                 let needed = ladder.needed || ladder.hook == Hook::Fork && ask.filter.command;
-                reached.push(climb(&mut object, ladder, needed, &forced, &kernel)?);
+                reached.push(climb(&mut object, ladder, needed, &forced, &mut tries, &kernel)?);
             }
-        }
-        for ladder in PASSES.into_iter().filter(|ladder| ladder.events & wanted != 0) {
-            reached.push(climb(&mut object, ladder, ladder.needed, &forced, &kernel)?);
         }
 
         let rung = |hook| reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
@@ -170,10 +176,10 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
 
 /// Loads every program of the object on its own and attaches none.
 pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
-    let kernel = Kernel::ask(ask.btf.as_deref())?;
+    let (kernel, loader) = prepare(ask)?;
     let company =
         Company { storage: true, connect: true, accept: true, destroy: true, half_open: true };
-    let mut object = open(ask, &kernel, company)?;
+    let mut object = open(loader, ask, &kernel, company)?;
     let mut all = Vec::new();
     for rung in all_rungs() {
         for (name, point) in rung.programs() {
@@ -204,16 +210,16 @@ pub struct Tried {
 
 /// Attaches every rung of every hook, and detaches it again.
 pub fn try_all(ask: &Ask) -> Result<Vec<Tried>, Error> {
-    let kernel = Kernel::ask(ask.btf.as_deref())?;
+    let (kernel, loader) = prepare(ask)?;
     let company =
         Company { storage: true, connect: true, accept: true, destroy: true, half_open: true };
-    let mut object = open(ask, &kernel, company)?;
+    let mut object = open(loader, ask, &kernel, company)?;
     let mut all = Vec::new();
     for ladder in hooks::all() {
         // One that needs no types is for kernels that have none: there is none else then.
-        let has_types = kernel.points.is_some();
+        let has_types = kernel.has_types();
         for rung in ladder.rungs.iter().filter(|rung| rung.needs_types == has_types) {
-            let refused = attach_rung(&mut object, rung, &kernel)?.err();
+            let refused = attach_rung(&mut object, rung, &mut Tries::default(), &kernel)?.err();
             unload(&mut object, rung);
             all.push(Tried { ladder, rung, refused });
         }
@@ -231,7 +237,7 @@ fn sees_all(reached: &[Reached], hook: Hook) -> bool {
 
 /// What the running kernel's type information tells, without the information itself,
 /// which is larger than all the rest of this process.
-struct Kernel {
+pub struct Kernel {
     /// Offsets of all members that the programs read, by their globals.
     offsets: Vec<(&'static str, u32)>,
     /// How many parameters the attach points have of whose rungs some need so many.
@@ -281,6 +287,11 @@ impl Kernel {
         }
     }
 
+    /// Whether the kernel describes its types.
+    pub const fn has_types(&self) -> bool {
+        self.points.is_some()
+    }
+
     /// The ids of attach points.
     fn points(&self) -> Result<&aya::Btf, Refusal> {
         self.points.as_ref().ok_or_else(|| NO_TYPES.to_owned().into())
@@ -291,8 +302,30 @@ impl Kernel {
     }
 }
 
+/// Asks the kernel for its types. aya's loader reads them, too, as soon as it is made,
+/// and cannot be kept from it: it does so meanwhile, and forgets them at once.
+fn prepare(ask: &Ask) -> Result<(Kernel, EbpfLoader<'static>), Error> {
+    std::thread::scope(|scope| {
+        let loader = scope.spawn(loader);
+        let kernel = Kernel::ask(ask.btf.as_deref())?;
+        let loader = loader.join().unwrap_or_else(|_| self::loader());
+        Ok((kernel, loader))
+    })
+}
+
+fn loader() -> EbpfLoader<'static> {
+    let mut loader = EbpfLoader::new();
+    loader.btf(None);
+    loader
+}
+
 /// Creates the maps and prepares the programs.
-fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
+fn open(
+    loader: EbpfLoader<'_>,
+    ask: &Ask,
+    kernel: &Kernel,
+    company: Company,
+) -> Result<Object, Error> {
     let Ask { filter, ring_size, max_sockets, .. } = ask;
     // Owned here, since the loader keeps references.
     let mut globals = kernel.offsets.clone();
@@ -310,7 +343,7 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
     ]);
     let cgroup = filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.id);
 
-    let mut loader = EbpfLoader::new();
+    let mut loader: EbpfLoader<'_> = loader;
     loader.btf(kernel.points.as_ref()).allow_unsupported_maps();
     for (name, value) in &globals {
         loader.override_global(name, value, true);
@@ -480,22 +513,26 @@ pub fn named<'a>(
         .ok_or(Error::Map { map, source: Box::new(MapError::InvalidName { name: map.to_owned() }) })
 }
 
+/// The rungs of a ladder that are to be tried.
+fn rungs(ladder: &'static Ladder, forced: &[Forced]) -> Vec<&'static Rung> {
+    match forced.iter().find(|forced| forced.hook == ladder.hook) {
+        Some(forced) => forced.rung.into_iter().collect(),
+        None => ladder.rungs.iter().collect(),
+    }
+}
+
 /// Tries the rungs of a ladder from the best down, or only the one that is forced.
 fn climb(
     object: &mut Object,
     ladder: &'static Ladder,
     needed: bool,
     forced: &[Forced],
+    tries: &mut Tries,
     kernel: &Kernel,
 ) -> Result<Reached, Error> {
-    let forced = forced.iter().find(|forced| forced.hook == ladder.hook);
-    let rungs: Vec<&'static Rung> = match forced {
-        Some(forced) => forced.rung.into_iter().collect(),
-        None => ladder.rungs.iter().collect(),
-    };
     let mut refused = Vec::new();
-    for rung in rungs {
-        match attach_rung(object, rung, kernel)? {
+    for rung in rungs(ladder, forced) {
+        match attach_rung(object, rung, tries, kernel)? {
             Ok(()) => return Ok(Reached { ladder, rung: Some(rung), refused }),
             Err(why) => refused.push((rung, why)),
         }
@@ -515,16 +552,16 @@ fn climb(
 fn attach_rung(
     object: &mut Object,
     rung: &'static Rung,
+    tries: &mut Tries,
     kernel: &Kernel,
 ) -> Result<Result<(), String>, Error> {
-    if rung.needs_types && kernel.points.is_none() {
+    if rung.needs_types && !kernel.has_types() {
         return Ok(Err(NO_TYPES.to_owned()));
     }
     for (name, point) in rung.programs() {
         let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
-        if let Err(Refusal { why, .. }) =
-            load_program(program, point, kernel).and_then(|()| attach(program, point))
-        {
+        let loaded = tries.answer(name).unwrap_or_else(|| load_program(program, point, kernel));
+        if let Err(Refusal { why, .. }) = loaded.and_then(|()| attach(program, point)) {
             // What of the rung is attached already would do half its work.
             unload(object, rung);
             return Ok(Err(why));
@@ -553,7 +590,7 @@ fn unload(object: &mut Object, rung: &Rung) {
 }
 
 /// What the kernel answered to a program.
-struct Refusal {
+pub struct Refusal {
     by_verifier: bool,
     why: String,
 }
@@ -573,7 +610,7 @@ impl From<String> for Refusal {
 }
 
 /// Loads one program for its attach point.
-fn load_program(program: &mut Program, point: &Attach, kernel: &Kernel) -> Result<(), Refusal> {
+pub fn load_program(program: &mut Program, point: &Attach, kernel: &Kernel) -> Result<(), Refusal> {
     match (program, point) {
         (Program::BtfTracePoint(program), Attach::BtfTracepoint(name)) => {
             program.load(name, kernel.points()?)?;

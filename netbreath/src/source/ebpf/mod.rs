@@ -33,6 +33,7 @@ mod load;
 mod look;
 pub mod privilege;
 mod process;
+mod tries;
 mod unseen;
 
 use armed::Armed;
