@@ -1,4 +1,5 @@
-//! Builds the kernel programs and puts them into `OUT_DIR` as `netbreath.bpf.o`, for Linux.
+//! Builds the kernel programs and puts them into `OUT_DIR` as `netbreath.bpf.o` and
+//! `holder.bpf.o`, for Linux.
 
 use std::env;
 use std::fs;
@@ -75,11 +76,13 @@ fn build() -> Result<(), String> {
         println!("cargo::warning={line}");
     }
 
-    let object = recipe.object();
-    let copy = out_dir.join("netbreath.bpf.o");
-    fs::copy(&object, &copy).map_err(|error| {
-        format!("cannot copy {} to {}: {error}", object.display(), copy.display())
-    })?;
+    for (program, name) in [(ebpf::PACKAGE, "netbreath.bpf.o"), (ebpf::HOLDER, "holder.bpf.o")] {
+        let object = recipe.object(program);
+        let copy = out_dir.join(name);
+        fs::copy(&object, &copy).map_err(|error| {
+            format!("cannot copy {} to {}: {error}", object.display(), copy.display())
+        })?;
+    }
     Ok(())
 }
 

@@ -26,6 +26,8 @@ use crate::view::interface::Interface;
 use crate::view::ip::Select;
 use crate::view::{Column, arp, explain, group, ifconfig, interface, ip, kind, route, statistic};
 
+pub mod socket;
+
 /// How long names of hosts are waited for.
 const NAMES_LIMIT: Duration = Duration::from_secs(2);
 
@@ -45,6 +47,12 @@ pub enum Error {
     File(#[from] FileError),
     #[error(transparent)]
     Services(#[from] service::Error),
+    #[error(transparent)]
+    Sockets(#[from] crate::host::socket::Error),
+    #[error(transparent)]
+    Filter(#[from] crate::view::ss::filter::Error),
+    #[error(transparent)]
+    Plan(#[from] crate::plan::socket::Error),
 }
 
 impl Error {
@@ -53,6 +61,7 @@ impl Error {
         match self {
             Error::NoInterface { .. } | Error::NoService { .. } => 1,
             Error::Netlink(error) if error.is_privilege() => 77,
+            Error::Sockets(error) if error.is_privilege() => 77,
             _ => 2,
         }
     }

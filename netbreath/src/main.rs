@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use clap::Parser;
 use netbreath::cli::network::normalized;
-use netbreath::cli::{Cli, Command, DoctorArgs, FormatName, ServicesArgs, TraceArgs};
+use netbreath::cli::{
+    Cli, Command, DoctorArgs, FormatName, NetstatArgs, ServicesArgs, SsArgs, TraceArgs,
+};
 use netbreath::doctor::Health;
 use netbreath::host::Host;
 use netbreath::output::Output;
@@ -27,7 +29,10 @@ fn main() -> ExitCode {
         Command::Ip(args) => network(plan::network::ip(&args)),
         Command::Route(args) => network(plan::network::route(&args)),
         Command::Arp(args) => network(plan::network::arp(&args)),
+        Command::Netstat(args) if plan::socket::is_about_sockets(&args) => netstat(&args),
         Command::Netstat(args) => network(plan::network::netstat(&args)),
+        Command::Ss(args) => ss(&args),
+        Command::Lsof(_) | Command::Who(_) => Ok(ExitCode::from(WRONG)),
         Command::Services(args) => services(&args),
         Command::Doctor(args) => doctor(&args),
     };
@@ -127,6 +132,31 @@ fn network(plan: Result<Plan, plan::network::Error>) -> Result<ExitCode, Failure
         }
         Plan::Watch(watch) => changes(&watch),
     }
+}
+
+/// Answers a question about sockets.
+fn netstat(args: &NetstatArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let question = plan::socket::netstat(args, terminal)?;
+    let (mut out, mut talk) = (Vec::new(), Vec::new());
+    answer::socket::netstat(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    said(&talk);
+    print(&out)
+}
+
+fn ss(args: &SsArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let question = plan::socket::ss(args, terminal, answer::socket::ephemeral())?;
+    let (mut out, mut talk) = (Vec::new(), Vec::new());
+    answer::socket::ss(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    said(&talk);
+    print(&out)
+}
+
+/// Says what could not be seen.
+fn said(talk: &[u8]) {
+    // Why ignored: who does not listen has the answer all the same.
+    let _ = io::stderr().write_all(talk);
 }
 
 /// Shows changes of the network configuration until something ends it.

@@ -3,6 +3,7 @@
 
 mod ip;
 pub mod network;
+pub mod socket;
 
 use std::ffi::OsString;
 use std::io;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Format, put};
 use crate::event::{Event, Gap, write_json};
 use crate::view::change;
+use crate::view::socket::Held;
 use crate::view::{Cell, Column, Field};
 
 /// Writes rows as the elements of one array.
@@ -117,6 +118,7 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
         Cell::Change(body) => put_json(out, &change::words(body)),
         Cell::ChangeOf(body) => put_json(out, &change::sentence(body)),
         Cell::Names(names) => put_json(out, &names),
+        Cell::Holders(holders) => put_holders(out, holders),
         Cell::Endpoint(endpoint) => put(out, format_args!("\"{endpoint}\"")),
         Cell::State(state) => put_json(out, &state.name()),
         // These say for people what fields say for programs.
@@ -126,6 +128,24 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
         Cell::Accepted { fd: Some(fd) } => put(out, format_args!("{fd}")),
     }
     true
+}
+
+/// An array of objects.
+fn put_holders(out: &mut Vec<u8>, holders: &[Held]) {
+    out.push(b'[');
+    for (place, Held { pid, fd, comm, uid }) in holders.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        put(out, format_args!("{{\"pid\":{pid},\"comm\":"));
+        put_json(out, &String::from_utf8_lossy(comm));
+        put(out, format_args!(",\"fd\":{fd}"));
+        if let Some(uid) = uid {
+            put(out, format_args!(",\"uid\":{uid}"));
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
 }
 
 /// Serializing our own plain data into memory cannot fail.

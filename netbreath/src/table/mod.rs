@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use netbreath_common::tcp::TcpState;
 
 mod network;
+pub mod socket;
 pub use network::Network;
 
 use crate::event::{Body, Event, Flow, HalfOpen, Owner, Seed, Socket, SocketId, State, UdpWhat};
