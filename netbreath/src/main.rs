@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow};
 use clap::Parser;
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
-    Cli, Command, DoctorArgs, FormatName, NetstatArgs, ServicesArgs, SsArgs, TraceArgs,
+    Cli, Command, DoctorArgs, FormatName, LsofArgs, NetstatArgs, ServicesArgs, SsArgs, TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
 use netbreath::host::Host;
@@ -32,7 +32,8 @@ fn main() -> ExitCode {
         Command::Netstat(args) if plan::socket::is_about_sockets(&args) => netstat(&args),
         Command::Netstat(args) => network(plan::network::netstat(&args)),
         Command::Ss(args) => ss(&args),
-        Command::Lsof(_) | Command::Who(_) => Ok(ExitCode::from(WRONG)),
+        Command::Lsof(args) => lsof(&args),
+        Command::Who(args) => who(&args),
         Command::Services(args) => services(&args),
         Command::Doctor(args) => doctor(&args),
     };
@@ -151,6 +152,26 @@ fn ss(args: &SsArgs) -> Result<ExitCode, Failure> {
     answer::socket::ss(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
     said(&talk);
     print(&out)
+}
+
+fn lsof(args: &LsofArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let question = plan::lsof::lsof(args, terminal, &answer::lsof::System)?;
+    let (mut out, mut talk) = (Vec::new(), Vec::new());
+    let found =
+        answer::lsof::lsof(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    said(&talk);
+    let code = print(&out)?;
+    Ok(if found { code } else { ExitCode::from(1) })
+}
+
+fn who(args: &WhoArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let (mut out, mut talk) = (Vec::new(), Vec::new());
+    let found = answer::who::who(args, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    said(&talk);
+    let code = print(&out)?;
+    Ok(if found { code } else { ExitCode::from(1) })
 }
 
 /// Says what could not be seen.

@@ -2,6 +2,7 @@
 //! what only the operating system knows is asked through [`Host`].
 
 mod ip;
+pub mod lsof;
 pub mod network;
 pub mod socket;
 

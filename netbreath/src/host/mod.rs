@@ -11,7 +11,7 @@ mod linux;
 #[cfg(target_os = "linux")]
 pub use linux::{Linux as System, caller, locale_is_utf8, name_of, user_name};
 #[cfg(target_os = "linux")]
-pub use linux::{ethtool, netlink, network, socket};
+pub use linux::{ethtool, file, netlink, network, socket};
 
 /// What the plan asks the operating system.
 pub trait Host {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use netbreath_common::tcp::TcpState;
 
+pub mod file;
 mod network;
 pub mod socket;
 pub use network::Network;

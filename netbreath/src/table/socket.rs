@@ -201,6 +201,8 @@ pub struct UnixEnds {
 /// How `/proc/net/unix` sees a UNIX socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnixSeen {
+    /// The kernel's address of it, hashed as the kernel shows it.
+    pub address: u64,
     pub references: u32,
     /// `__SO_*` of `linux/net.h`.
     pub flags: u32,

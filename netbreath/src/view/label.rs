@@ -48,6 +48,11 @@ impl Labels {
         put(name.as_deref());
     }
 
+    /// Users have these names.
+    pub fn users(&mut self, users: HashMap<u32, String>) {
+        self.users = users;
+    }
+
     pub fn user(&self, uid: u32) -> Option<&str> {
         self.users.get(&uid).map(String::as_str)
     }

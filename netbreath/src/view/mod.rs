@@ -14,6 +14,7 @@ pub mod interface;
 pub mod ip;
 pub mod kind;
 pub mod label;
+pub mod lsof;
 pub mod netstat;
 pub mod route;
 pub mod socket;
@@ -21,6 +22,7 @@ pub mod ss;
 pub mod state;
 pub mod statistic;
 pub mod trace;
+pub mod who;
 
 /// A column of rows of type `R`.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use super::{Account, Caller, Host, Process, Terminal};
 use crate::filter::Cgroup;
 
 pub mod ethtool;
+pub mod file;
 pub mod netlink;
 pub mod network;
 pub mod socket;

@@ -14,7 +14,7 @@ use super::netlink::diag::Wanted;
 use super::netlink::{self, Netlink};
 use crate::event::{Family, Gap};
 use crate::source::ebpf::holder;
-use crate::table::socket::{Ends, Proto, Protos, Socket, Sockets, Summary, UnixSeen};
+use crate::table::socket::{Ends, Holders, Process, Proto, Protos, Socket, Sockets, Summary, UnixSeen};
 
 mod table;
 mod walk;
@@ -38,6 +38,8 @@ pub struct Ask {
     pub netns: Option<PathBuf>,
     /// Of every namespace that can be entered.
     pub all_netns: bool,
+    /// Holders only among these processes, if it is known beforehand.
+    pub pids: Option<Vec<u32>>,
     /// How to find holders, for tests and for who wants to compare.
     pub way: Option<Way>,
 }
@@ -51,8 +53,6 @@ pub enum Who {
     Names,
     /// Their first arguments too, as netstat shows them.
     Arguments,
-    /// What `/proc/PID/stat` tells.
-    Whole,
 }
 
 /// How holders are found.
@@ -78,6 +78,7 @@ impl Default for Ask {
             holders: Who::Nobody,
             netns: None,
             all_netns: false,
+            pids: None,
             way: None,
         }
     }
@@ -116,7 +117,11 @@ impl Error {
 pub fn sockets(ask: &Ask) -> Result<Sockets, Error> {
     // Beside each other: they share nothing, and each takes as long as there are sockets.
     std::thread::scope(|scope| {
-        let way = ask.way.unwrap_or_else(|| cheaper(&Load::read()));
+        let way = match &ask.pids {
+            // A few processes are looked at one by one.
+            Some(_) => Way::Walk,
+            None => ask.way.unwrap_or_else(|| cheaper(&Load::read())),
+        };
         let other = (ask.holders != Who::Nobody && way == Way::Iterator)
             .then(|| scope.spawn(|| holder::pass(ask.all_netns)));
         let mut sockets = Sockets::default();
@@ -146,7 +151,7 @@ pub fn sockets(ask: &Ask) -> Result<Sockets, Error> {
         sockets.holders = match iterated.take() {
             Some(holders) => holders,
             None => {
-                let walked = walk::walk(None)
+                let walked = walk::walk(ask.pids.as_deref())
                     .map_err(|source| Error::Read { path: "/proc", source })?;
                 if walked.closed > 0 {
                     sockets.gaps.push(closed(walked.closed));
@@ -168,15 +173,6 @@ fn describe(sockets: &mut Sockets, who: Who) {
         match who {
             Who::Nobody | Who::Names => {}
             Who::Arguments => process.argument = walk::argument(process.pid),
-            Who::Whole => {
-                let uid = process.uid;
-                let whole = walk::process(process.pid);
-                // One that has ended since keeps what is known.
-                if !whole.comm.is_empty() {
-                    *process = whole;
-                }
-                process.uid = process.uid.or(uid);
-            }
         }
     }
 }
@@ -462,6 +458,9 @@ fn unix_seen(rows: Vec<Socket>) -> Result<Vec<Socket>, Error> {
             let word = words.get(at).and_then(|word| std::str::from_utf8(word).ok())?;
             u32::from_str_radix(word, 16).ok()
         };
+        let address = words.first().and_then(|word| std::str::from_utf8(word).ok()).and_then(|word| {
+            u64::from_str_radix(word.trim_end_matches(':'), 16).ok()
+        });
         let inode = words.get(6).and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
         let (Some(references), Some(flags), Some(state), Some(inode)) =
             (hex(1), hex(3), hex(5), inode)
@@ -471,11 +470,22 @@ fn unix_seen(rows: Vec<Socket>) -> Result<Vec<Socket>, Error> {
         let Some(mut row) = rows.remove(&inode) else { continue };
         if let Ends::Unix(ends) = &mut row.ends {
             let state = u8::try_from(state).unwrap_or(u8::MAX);
-            ends.seen = Some(UnixSeen { references, flags, state });
+            ends.seen = Some(UnixSeen { address: address.unwrap_or(0), references, flags, state });
         }
         ordered.push(row);
     }
     Ok(ordered)
+}
+
+/// Completes what is known of processes that hold sockets.
+pub fn complete(holders: &mut Holders) {
+    for process in holders.processes_mut() {
+        let whole = walk::process(process.pid);
+        // One that has ended since keeps what is known.
+        if !whole.comm.is_empty() {
+            *process = Process { uid: whole.uid.or(process.uid), ..whole };
+        }
+    }
 }
 
 /// The name of a process, if there is one with this id.
@@ -484,11 +494,63 @@ pub fn comm(pid: u32) -> Option<Vec<u8>> {
     (!comm.is_empty()).then_some(comm)
 }
 
-/// What a process is, beside its sockets.
-pub fn process(pid: u32) -> crate::table::socket::Process {
-    let mut process = walk::process(pid);
-    process.argument = walk::argument(pid);
-    process
+/// What `/proc/PID/stat` tells of a process; without a name there is none.
+pub fn stat(pid: u32) -> crate::table::socket::Process {
+    walk::process(pid)
+}
+
+/// The processes with this name.
+pub fn named(name: &[u8]) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| walk::process(*pid).comm == name).collect()
+}
+
+/// What `/proc` tells of a process besides.
+#[derive(Debug, Default)]
+pub struct About {
+    pub command_line: Vec<Vec<u8>>,
+    pub exe: Option<Vec<u8>>,
+    /// The path of its control group in the unified hierarchy.
+    pub cgroup: Option<String>,
+    /// Seconds since it began.
+    pub age: Option<u64>,
+}
+
+pub fn about(pid: u32) -> About {
+    let read = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let line = read("cmdline");
+    let line = line.strip_suffix(&[0]).unwrap_or(&line);
+    let cgroup = String::from_utf8_lossy(&read("cgroup")).into_owned();
+    let exe = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    About {
+        command_line: match line {
+            [] => Vec::new(),
+            line => line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect(),
+        },
+        exe: exe.map(|exe| exe.into_os_string().into_encoded_bytes()),
+        cgroup: cgroup.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned),
+        age: walk::age(pid),
+    }
+}
+
+/// The ancestors of a process, the nearest first.
+pub fn parents(pid: u32) -> Vec<(u32, Vec<u8>)> {
+    /// More generations than anybody reads.
+    const MOST: usize = 16;
+    let mut parents = Vec::new();
+    let mut next = walk::process(pid).parent;
+    while let Some(pid @ 1..) = next
+        && parents.len() < MOST
+    {
+        let process = walk::process(pid);
+        if process.comm.is_empty() {
+            break;
+        }
+        parents.push((pid, process.comm));
+        next = process.parent;
+    }
+    parents
 }
 
 #[cfg(test)]

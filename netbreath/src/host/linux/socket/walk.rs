@@ -64,6 +64,20 @@ pub fn process(pid: u32) -> Process {
     }
 }
 
+/// Seconds since a process began.
+pub fn age(pid: u32) -> Option<u64> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let rest = String::from_utf8_lossy(text.get(end + 1..)?).into_owned();
+    // The 22nd field, in ticks since boot: the name is the second.
+    let started: u64 = rest.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    // SAFETY: takes no pointers.
+    let ticks = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let uptime: u64 = uptime.split('.').next()?.parse().ok()?;
+    Some(uptime.saturating_sub(started.checked_div(ticks)?))
+}
+
 /// The first argument of a process; nothing if it has none: kernel threads, zombies.
 pub fn argument(pid: u32) -> Option<Vec<u8>> {
     let mut text = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
