@@ -73,7 +73,7 @@ fn found_all(select: &Select, entries: &[Entry], sockets: &Sockets) -> bool {
         && (!select.unix || held(&|socket| socket.proto.is_unix()))
         && select.files.iter().all(|(device, inode)| {
             entries.iter().flat_map(|entry| &entry.files).any(|opened| {
-                let own = opened.file.device.map(|(major, minor)| libc::makedev(major, minor));
+                let own = opened.file.on.map(|(major, minor)| libc::makedev(major, minor));
                 own == Some(*device) && opened.file.inode == Some(*inode)
             })
         })

@@ -147,7 +147,7 @@ fn paragraph(user: &User, unicode: bool, out: &mut Vec<u8>) {
     }
     out.push(b'\n');
     let mut fact = |name: &str, write: &dyn Fn(&mut Vec<u8>)| {
-        put(out, format_args!("  {name:<10}"));
+        put(out, format_args!("  {name:<11}"));
         write(out);
         out.push(b'\n');
     };

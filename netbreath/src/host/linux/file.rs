@@ -42,45 +42,48 @@ pub fn files(pid: u32) -> Vec<File> {
             fds.sort_unstable();
             all.extend(fds.into_iter().filter_map(|fd| descriptor(&folder, fd)));
         }
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => all.push(File {
-            at: At::NoFd,
-            access: Access::Unknown,
-            kind: Kind::Unknown,
-            device: None,
-            on: None,
-            size: None,
-            offset: 0,
-            inode: None,
-            links: None,
-            name: format!("{folder}/fd (opendir: Permission denied)").into_bytes(),
-            flags: None,
-        }),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            all.push(unknown(At::NoFd, format!("{folder}/fd (opendir: Permission denied)")));
+        }
         // It has ended meanwhile.
         Err(_) => {}
     }
     all
 }
 
+/// Something that may not be looked at.
+fn unknown(at: At, name: String) -> File {
+    File {
+        at,
+        access: Access::Unknown,
+        kind: Kind::Unknown,
+        device: None,
+        on: None,
+        size: None,
+        offset: 0,
+        inode: None,
+        links: None,
+        name: name.into_bytes(),
+        flags: None,
+    }
+}
+
 /// The file behind a link of `/proc`; a kernel thread has none.
 fn linked(path: &Path, at: At) -> Option<File> {
     let name = match fs::read_link(path) {
         Ok(name) => name.into_os_string().into_vec(),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            return Some(File {
-                at,
-                access: Access::Unknown,
-                kind: Kind::Unknown,
-                device: None,
-                on: None,
-                size: None,
-                offset: 0,
-                inode: None,
-                links: None,
-                name: format!("{} (readlink: Permission denied)", path.display()).into_bytes(),
-                flags: None,
-            });
+        Err(error) => {
+            let path = path.display();
+            let name = match error.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    format!("{path} (readlink: Permission denied)")
+                }
+                // A thread of the kernel has no program.
+                _ if at == At::Text => path.to_string(),
+                _ => return None,
+            };
+            return Some(unknown(at, name));
         }
-        Err(_) => return None,
     };
     let about = fs::metadata(path).ok();
     Some(described(at, name, about.as_ref()))
@@ -142,6 +145,9 @@ fn descriptor(folder: &str, fd: u32) -> Option<File> {
     let path = format!("{folder}/fd/{fd}");
     let path = Path::new(&path);
     let mut file = linked(path, At::Fd(fd))?;
+    if file.kind == Kind::Unknown {
+        return Some(file);
+    }
     // The link's own rights say how the file was opened.
     file.access = match fs::symlink_metadata(path).ok()?.mode() & 0o600 {
         0o400 => Access::Read,
@@ -149,13 +155,18 @@ fn descriptor(folder: &str, fd: u32) -> Option<File> {
         0o600 => Access::Both,
         _ => Access::Unknown,
     };
-    (file.offset, file.flags) = info(folder, fd);
+    let text = fs::read_to_string(format!("{folder}/fdinfo/{fd}")).unwrap_or_default();
+    (file.offset, file.flags) = info(&text);
+    if file.name == b"[eventfd]"
+        && let Some(id) = text.lines().find_map(|line| line.strip_prefix("eventfd-id:"))
+    {
+        file.name = format!("[eventfd:{}]", id.trim()).into_bytes();
+    }
     Some(file)
 }
 
 /// Where a descriptor stands, and the flags that it was opened with.
-fn info(folder: &str, fd: u32) -> (u64, Option<u32>) {
-    let text = fs::read_to_string(format!("{folder}/fdinfo/{fd}")).unwrap_or_default();
+fn info(text: &str) -> (u64, Option<u32>) {
     let value = |key| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
     let offset = value("pos:").and_then(|pos| pos.parse().ok());
     (offset.unwrap_or(0), value("flags:").and_then(|flags| u32::from_str_radix(flags, 8).ok()))
@@ -163,7 +174,7 @@ fn info(folder: &str, fd: u32) -> (u64, Option<u32>) {
 
 /// The flags that a descriptor was opened with.
 pub fn flags(pid: u32, fd: u32) -> Option<u32> {
-    info(&format!("/proc/{pid}"), fd).1
+    info(&fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?).1
 }
 
 /// The kernel's word for the protocol of a socket that is in none of its tables here: not

@@ -329,7 +329,7 @@ impl Select {
                 self.descriptors.wanted.iter().any(|descriptor| descriptor.takes(file.at))
             }),
             (!self.files.is_empty()).then(|| {
-                let device = file.device.map(|(major, minor)| libc::makedev(major, minor));
+                let device = file.on.map(|(major, minor)| libc::makedev(major, minor));
                 device.zip(file.inode).is_some_and(|key| self.files.contains(&key))
             }),
         ];
