@@ -64,8 +64,7 @@ fn nb_holder(ctx: *mut c_void) -> i32 {
 #[inline(always)]
 fn comm(task: Typed) -> [u8; 16] {
     let leader = Typed::new(task.read(config::TASK_LEADER()));
-    let words: [u64; 2] =
-        [leader.read(config::TASK_COMM()), leader.read(config::TASK_COMM() + 8)];
+    let words: [u64; 2] = [leader.read(config::TASK_COMM()), leader.read(config::TASK_COMM() + 8)];
     let [a, b] = words.map(u64::to_ne_bytes);
     let mut comm = [0; 16];
     comm[..8].copy_from_slice(&a);

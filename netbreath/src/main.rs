@@ -11,7 +11,8 @@ use anyhow::{Context, anyhow};
 use clap::Parser;
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
-    Cli, Command, DoctorArgs, FormatName, LsofArgs, NetstatArgs, ServicesArgs, SsArgs, TraceArgs, WhoArgs,
+    Cli, Command, DoctorArgs, FormatName, LsofArgs, NetstatArgs, ServicesArgs, SsArgs, TraceArgs,
+    WhoArgs,
 };
 use netbreath::doctor::Health;
 use netbreath::host::Host;
@@ -158,8 +159,7 @@ fn lsof(args: &LsofArgs) -> Result<ExitCode, Failure> {
     let terminal = host::System.terminal();
     let question = plan::lsof::lsof(args, terminal, &answer::lsof::System)?;
     let (mut out, mut talk) = (Vec::new(), Vec::new());
-    let found =
-        answer::lsof::lsof(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    let found = answer::lsof::lsof(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
     said(&talk);
     let code = print(&out)?;
     Ok(if found { code } else { ExitCode::from(1) })

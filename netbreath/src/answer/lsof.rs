@@ -84,9 +84,8 @@ fn from_sockets(select: &Select) -> Result<(Sockets, Vec<Entry>), Error> {
     let mut protos = Protos::default();
     if !select.internet.is_empty() {
         for proto in [Proto::Tcp, Proto::Udp, Proto::UdpLite] {
-            let wanted = |proto| {
-                select.internet.iter().any(|i| i.proto.is_none_or(|only| only == proto))
-            };
+            let wanted =
+                |proto| select.internet.iter().any(|i| i.proto.is_none_or(|only| only == proto));
             if wanted(proto) {
                 protos.insert(proto);
             }

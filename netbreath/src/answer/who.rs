@@ -87,11 +87,14 @@ fn asked(what: &str, services: &Services) -> Result<Asked, Error> {
     // the process.
     let found = services.find(what);
     let named = found.iter().any(|service| service.name == number);
-    if named && proto.is_some() || named && host_socket::named(number.as_bytes()).is_empty() {
+    if named && (proto.is_some() || host_socket::named(number.as_bytes()).is_empty()) {
         let ports = found
             .iter()
             .map(|service| {
-                (service.port, if service.proto == "udp" { Some(Proto::Udp) } else { Some(Proto::Tcp) })
+                (
+                    service.port,
+                    if service.proto == "udp" { Some(Proto::Udp) } else { Some(Proto::Tcp) },
+                )
             })
             .collect();
         return Ok(Asked::Port { ports, service: None });

@@ -258,15 +258,10 @@ fn endpoint(
 }
 
 /// A port's name, without an allocation.
+#[derive(Default)]
 struct Port {
     bytes: [u8; 32],
     len: usize,
-}
-
-impl Default for Port {
-    fn default() -> Port {
-        Port { bytes: [0; 32], len: 0 }
-    }
 }
 
 impl Port {

@@ -255,7 +255,8 @@ const RTT: Field<Row> = field("tcp.rtt_ns", |row| match live(row).then(|| row.in
     Some(Some(micros)) => Cell::Duration(micros * 1000),
     _ => Cell::Absent,
 });
-const CWND: Field<Row> = field("tcp.cwnd", |row| number(live(row).then(|| row.info(80, 4)).flatten()));
+const CWND: Field<Row> =
+    field("tcp.cwnd", |row| number(live(row).then(|| row.info(80, 4)).flatten()));
 const ACKED: Field<Row> =
     field("tcp.bytes_acked", |row| number(live(row).then(|| row.info(120, 8)).flatten()));
 const RECEIVED: Field<Row> =

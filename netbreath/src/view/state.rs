@@ -72,9 +72,7 @@ pub fn ss_states(typed: &str) -> Option<u32> {
 /// and with the dashes of ss.
 pub fn lsof_state(typed: &str) -> Option<TcpState> {
     let typed = typed.to_ascii_uppercase().replace('-', "_");
-    let is = |state: &TcpState| {
-        typed == state.name() || typed == word(*state, Dialect::Bsd)
-    };
+    let is = |state: &TcpState| typed == state.name() || typed == word(*state, Dialect::Bsd);
     TcpState::ALL.into_iter().take(11).find(is)
 }
 

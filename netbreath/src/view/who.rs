@@ -98,7 +98,7 @@ fn summary(answer: &Answer, unicode: bool, out: &mut Vec<u8>) {
         inodes.dedup();
         inodes.len()
     };
-    let listeners = count(|socket| waits(socket));
+    let listeners = count(waits);
     let connections = count(|socket| !waits(socket));
     match answer.users.as_slice() {
         [] => out.extend_from_slice(b"no process holds it"),
@@ -269,9 +269,10 @@ pub fn rows(answer: &Answer) -> Vec<Row> {
     let mut rows = Vec::new();
     for user in &answer.users {
         let bare = User { sockets: Vec::new(), ..user.clone() };
-        let parents = user.parents.iter().map(|(pid, comm)| {
-            format!("{}[{pid}]", String::from_utf8_lossy(comm)).into()
-        });
+        let parents = user
+            .parents
+            .iter()
+            .map(|(pid, comm)| format!("{}[{pid}]", String::from_utf8_lossy(comm)).into());
         let parents: Vec<_> = parents.collect();
         for used in &user.sockets {
             rows.push(Row {
@@ -371,8 +372,7 @@ const CGROUP: Field<Row> = field("process.cgroup", |row| {
 const RUNNING: Field<Row> = field("process.running_ns", |row| {
     of(row, |user| user.age.map_or(Cell::Absent, |age| Cell::Duration(age * 1_000_000_000)))
 });
-const FD: Field<Row> =
-    field("fd", |row| row.fd.map_or(Cell::Absent, |fd| Cell::Number(fd.into())));
+const FD: Field<Row> = field("fd", |row| row.fd.map_or(Cell::Absent, |fd| Cell::Number(fd.into())));
 const PEER_PID: Field<Row> = field("peer.pid", |row| match &row.peer {
     Some((pid, _)) => Cell::Number((*pid).into()),
     None => Cell::Absent,

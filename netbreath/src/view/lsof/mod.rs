@@ -66,9 +66,8 @@ pub fn text(entries: &[Entry], layout: &Layout, labels: &Labels, out: &mut Vec<u
     if lines.is_empty() {
         return;
     }
-    let widest = |least: usize, of: fn(&Line) -> usize| {
-        lines.iter().map(of).max().unwrap_or(0).max(least)
-    };
+    let widest =
+        |least: usize, of: fn(&Line) -> usize| lines.iter().map(of).max().unwrap_or(0).max(least);
     // What is longer than the limit is cut, but not to less than there is room for.
     let limit = if layout.command_width == 0 { usize::MAX } else { layout.command_width };
     let command = lines.iter().map(|line| chars(&line.command).min(limit)).max();
@@ -668,8 +667,10 @@ const STATE: Field<Row> = field("state", |row| match &row.socket {
     Some(socket) => Cell::State(socket.state),
     None => Cell::Absent,
 });
-const LOCAL: Field<Row> = field("local", |row| end(row.socket.as_ref().and_then(Socket::inet).map(|e| e.0)));
-const REMOTE: Field<Row> = field("remote", |row| end(row.socket.as_ref().and_then(Socket::inet).map(|e| e.1)));
+const LOCAL: Field<Row> =
+    field("local", |row| end(row.socket.as_ref().and_then(Socket::inet).map(|e| e.0)));
+const REMOTE: Field<Row> =
+    field("remote", |row| end(row.socket.as_ref().and_then(Socket::inet).map(|e| e.1)));
 const RECV_Q: Field<Row> = field("recv_q", |row| match &row.socket {
     Some(socket) => Cell::Number(socket.recv_q.into()),
     None => Cell::Absent,

@@ -170,9 +170,10 @@ impl Internet {
                     let addr = end.addr.to_canonical();
                     (self.addrs.is_empty() || self.addrs.contains(&addr))
                         && (self.ports.is_empty()
-                            || self.ports.iter().any(|(first, last)| {
-                                (*first..=*last).contains(&end.port)
-                            }))
+                            || self
+                                .ports
+                                .iter()
+                                .any(|(first, last)| (*first..=*last).contains(&end.port)))
                 }))
     }
 }
@@ -196,7 +197,8 @@ impl States {
                 (Proto::Udp, "IDLE" | "UNBOUND") => Some(TcpState::Close),
                 _ => lsof_state(word),
             };
-            let state = state.ok_or_else(|| Error::State { typed: word.to_owned(), proto: name })?;
+            let state =
+                state.ok_or_else(|| Error::State { typed: word.to_owned(), proto: name })?;
             if unwanted { &mut list.unwanted } else { &mut list.wanted }.push(state);
         }
         Ok(States { proto, states: list })
@@ -249,7 +251,9 @@ impl Descriptor {
 impl Select {
     /// Whether nothing is asked for but everything.
     pub fn is_everything(&self) -> bool {
-        !self.by_process() && !self.by_socket() && self.files.is_empty()
+        !self.by_process()
+            && !self.by_socket()
+            && self.files.is_empty()
             && self.descriptors.wanted.is_empty()
     }
 
@@ -288,13 +292,11 @@ impl Select {
         let begins = |beginning: &Vec<u8>| process.comm.starts_with(beginning);
         [
             (!self.pids.wanted.is_empty()).then(|| self.pids.wanted.contains(&process.pid)),
-            (!self.groups.wanted.is_empty()).then(|| {
-                process.group.is_some_and(|group| self.groups.wanted.contains(&group))
-            }),
+            (!self.groups.wanted.is_empty())
+                .then(|| process.group.is_some_and(|group| self.groups.wanted.contains(&group))),
             (!self.users.wanted.is_empty())
                 .then(|| process.uid.is_some_and(|uid| self.users.wanted.contains(&uid))),
-            (!self.commands.wanted.is_empty())
-                .then(|| self.commands.wanted.iter().any(begins)),
+            (!self.commands.wanted.is_empty()).then(|| self.commands.wanted.iter().any(begins)),
         ]
         .into_iter()
         .flatten()
@@ -395,8 +397,19 @@ mod tests {
     fn internet_selections_are_read() {
         let socket = tcp(TcpState::Established, "127.0.0.1:8080", "10.0.0.1:40000");
         for typed in [
-            "", "4", "TCP", "tcp", "4tcp", ":8080", ":40000", "TCP:8080", "@10.0.0.1",
-            "TCP@127.0.0.1:8080", ":1,8000-9000", ":http-alt", "@here:8080",
+            "",
+            "4",
+            "TCP",
+            "tcp",
+            "4tcp",
+            ":8080",
+            ":40000",
+            "TCP:8080",
+            "@10.0.0.1",
+            "TCP@127.0.0.1:8080",
+            ":1,8000-9000",
+            ":http-alt",
+            "@here:8080",
         ] {
             assert!(internet(typed).takes(&socket), "{typed}");
         }

@@ -183,10 +183,10 @@ impl<'a> Parser<'a> {
             "fwmark" => {
                 let unequal = self.unequal();
                 let word = self.next("a mark")?;
-                let (value, mask) = word.split_once('/').map_or((word, None), |(v, m)| (v, Some(m)));
-                let number = |text: &str| {
-                    number(text).ok_or_else(|| Error::Mark { word: word.to_owned() })
-                };
+                let (value, mask) =
+                    word.split_once('/').map_or((word, None), |(v, m)| (v, Some(m)));
+                let number =
+                    |text: &str| number(text).ok_or_else(|| Error::Mark { word: word.to_owned() });
                 let mask = mask.map_or(Ok(u32::MAX), number)?;
                 Ok(not_if(unequal, Filter::Mark { value: number(value)?, mask }))
             }
@@ -295,8 +295,7 @@ impl<'a> Parser<'a> {
                         "kernel" => Some(0),
                         port => number(port).or_else(|| self.lookup.interface(port)),
                     };
-                    host.port =
-                        Some(named.ok_or_else(|| Error::Port { word: port.to_owned() })?);
+                    host.port = Some(named.ok_or_else(|| Error::Port { word: port.to_owned() })?);
                 }
                 return Ok(host);
             }
@@ -307,7 +306,8 @@ impl<'a> Parser<'a> {
             host.port = Some(self.port_number(port)?);
         }
         if !matches!(addr, "" | "*") {
-            host.networks = networks(addr).ok_or_else(|| Error::Address { word: word.to_owned() })?;
+            host.networks =
+                networks(addr).ok_or_else(|| Error::Address { word: word.to_owned() })?;
         }
         Ok(host)
     }
@@ -408,9 +408,10 @@ impl Filter {
             Filter::Autobound => match &socket.ends {
                 Ends::Inet { local, .. } => ephemeral.has(local.port),
                 Ends::Unix(ends) => ends.name.as_deref().is_none_or(|name| {
-                    let digits = |part: &[u8]| part.iter().all(|byte| {
-                        byte.is_ascii_digit() || (b'a'..=b'f').contains(byte)
-                    });
+                    let digits = |part: &[u8]| {
+                        part.iter()
+                            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte))
+                    };
                     matches!(name, [0, rest @ ..] if rest.len() == 5 && digits(rest))
                 }),
                 Ends::Packet { protocol, interface } => *protocol == 0 && *interface == 0,
@@ -478,9 +479,7 @@ impl Host {
 
 /// Whether an address lies in a network. A mapped one lies in those of IPv4 too.
 fn in_network(addr: IpAddr, (network, len): (IpAddr, u8)) -> bool {
-    let same = |a: u128, b: u128, bits: u32| {
-        bits == 0 || (a ^ b) >> (128 - bits) == 0
-    };
+    let same = |a: u128, b: u128, bits: u32| bits == 0 || (a ^ b) >> (128 - bits) == 0;
     let high = |addr: std::net::Ipv4Addr| u128::from(u32::from(addr)) << 96;
     match (addr, network) {
         (IpAddr::V4(addr), IpAddr::V4(network)) => same(high(addr), high(network), len.into()),

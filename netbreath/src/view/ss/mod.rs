@@ -309,7 +309,9 @@ impl Line<'_> {
                 let known = ETHER.iter().find(|(number, _)| number == protocol);
                 match (protocol, known) {
                     (3, _) => cells.bytes.push(b'*'),
-                    (_, Some((_, name))) if !self.layout.numeric => cells.bytes.extend_from_slice(name.as_bytes()),
+                    (_, Some((_, name))) if !self.layout.numeric => {
+                        cells.bytes.extend_from_slice(name.as_bytes())
+                    }
                     (protocol, _) => put(&mut cells.bytes, format_args!("[{protocol}]")),
                 }
                 cells.bytes.push(b':');
@@ -662,7 +664,10 @@ pub fn default_states(protos: Protos) -> u32 {
             TcpState::Close.bit()
         }
     };
-    Proto::ALL.into_iter().filter(|proto| protos.has(*proto)).fold(0, |bits, proto| bits | of(proto))
+    Proto::ALL
+        .into_iter()
+        .filter(|proto| protos.has(*proto))
+        .fold(0, |bits, proto| bits | of(proto))
 }
 
 /// See `default_states`: what all kinds have by default where none is named.

@@ -178,25 +178,23 @@ fn inet(proto: Proto, body: &[u8]) -> Option<Socket> {
         Endpoint { addr, port: u16::from_be_bytes([fixed[port], fixed[port + 1]]) }
     };
     let mut detail = Detail::default();
-    attributes(&body[INET..], |kind, value| {
-        match kind {
-            SHUTDOWN => detail.shutdown = value.first().copied(),
-            V6ONLY => detail.v6only = value.first().map(|value| *value != 0),
-            MARK => detail.mark = u32_at(value, 0),
-            CGROUP => detail.cgroup = Some(u64_at(value, 0)),
-            TOS => detail.tos = value.first().copied(),
-            TCLASS => detail.tclass = value.first().copied(),
-            CLASS => detail.class = Some(u32_at(value, 0)),
-            PROTOCOL => detail.protocol = value.first().copied(),
-            MEMORY => detail.more.get_or_insert_default().memory = words(value),
-            INFO if !value.is_empty() => {
-                detail.more.get_or_insert_default().tcp_info = value.to_vec();
-            }
-            CONGESTION => detail.more.get_or_insert_default().congestion = Some(super::text(value)),
-            BBR => detail.more.get_or_insert_default().bbr = value.to_vec(),
-            OPTIONS => detail.more.get_or_insert_default().options = value.to_vec(),
-            _ => {}
+    attributes(&body[INET..], |kind, value| match kind {
+        SHUTDOWN => detail.shutdown = value.first().copied(),
+        V6ONLY => detail.v6only = value.first().map(|value| *value != 0),
+        MARK => detail.mark = u32_at(value, 0),
+        CGROUP => detail.cgroup = Some(u64_at(value, 0)),
+        TOS => detail.tos = value.first().copied(),
+        TCLASS => detail.tclass = value.first().copied(),
+        CLASS => detail.class = Some(u32_at(value, 0)),
+        PROTOCOL => detail.protocol = value.first().copied(),
+        MEMORY => detail.more.get_or_insert_default().memory = words(value),
+        INFO if !value.is_empty() => {
+            detail.more.get_or_insert_default().tcp_info = value.to_vec();
         }
+        CONGESTION => detail.more.get_or_insert_default().congestion = Some(super::text(value)),
+        BBR => detail.more.get_or_insert_default().bbr = value.to_vec(),
+        OPTIONS => detail.more.get_or_insert_default().options = value.to_vec(),
+        _ => {}
     });
     Some(Socket {
         proto,

@@ -14,7 +14,9 @@ use super::netlink::diag::Wanted;
 use super::netlink::{self, Netlink};
 use crate::event::{Family, Gap};
 use crate::source::ebpf::holder;
-use crate::table::socket::{Ends, Holders, Process, Proto, Protos, Socket, Sockets, Summary, UnixSeen};
+use crate::table::socket::{
+    Ends, Holders, Process, Proto, Protos, Socket, Sockets, Summary, UnixSeen,
+};
 
 mod table;
 mod walk;
@@ -218,10 +220,8 @@ impl Load {
         let files = text.split_whitespace().next().and_then(|number| number.parse().ok());
         // "0.1 0.2 0.3 1/80 1234": running and all.
         let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let tasks = text
-            .split_whitespace()
-            .nth(3)
-            .and_then(|tasks| tasks.split_once('/')?.1.parse().ok());
+        let tasks =
+            text.split_whitespace().nth(3).and_then(|tasks| tasks.split_once('/')?.1.parse().ok());
         Load { files: files.unwrap_or(0), tasks: tasks.unwrap_or(0) }
     }
 }
@@ -399,8 +399,8 @@ pub fn cgroup_path(id: u64) -> Option<String> {
 /// What the kernel has counted of sockets, in this thread's namespace.
 pub fn summary() -> Result<Summary, Error> {
     const PATH: &str = "/proc/thread-self/net/sockstat";
-    let text = std::fs::read_to_string(PATH)
-        .map_err(|source| Error::Read { path: PATH, source })?;
+    let text =
+        std::fs::read_to_string(PATH).map_err(|source| Error::Read { path: PATH, source })?;
     // Why ignored: a kernel without IPv6 has none of its.
     let six = std::fs::read_to_string("/proc/thread-self/net/sockstat6").unwrap_or_default();
     let value = |line: &str, name: &str| -> u64 {
@@ -458,9 +458,10 @@ fn unix_seen(rows: Vec<Socket>) -> Result<Vec<Socket>, Error> {
             let word = words.get(at).and_then(|word| std::str::from_utf8(word).ok())?;
             u32::from_str_radix(word, 16).ok()
         };
-        let address = words.first().and_then(|word| std::str::from_utf8(word).ok()).and_then(|word| {
-            u64::from_str_radix(word.trim_end_matches(':'), 16).ok()
-        });
+        let address = words
+            .first()
+            .and_then(|word| std::str::from_utf8(word).ok())
+            .and_then(|word| u64::from_str_radix(word.trim_end_matches(':'), 16).ok());
         let inode = words.get(6).and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
         let (Some(references), Some(flags), Some(state), Some(inode)) =
             (hex(1), hex(3), hex(5), inode)

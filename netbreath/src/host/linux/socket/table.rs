@@ -87,8 +87,7 @@ fn line(proto: Proto, words: &[&str]) -> Option<Socket> {
     let (timer, ticks) = pair(5)?;
     // The clock of /proc has a hundred ticks a second.
     let left = ticks.saturating_mul(10);
-    let ends =
-        Ends::Inet { local: end(words.get(1)?)?, remote: end(words.get(2)?)?, interface: 0 };
+    let ends = Ends::Inet { local: end(words.get(1)?)?, remote: end(words.get(2)?)?, interface: 0 };
     Some(Socket {
         state: TcpState::from_kernel(u8::try_from(hex(words.get(3)?)?).ok()?)?,
         uid: words.get(7)?.parse().ok()?,

@@ -44,10 +44,8 @@ pub fn process(pid: u32) -> Process {
     let uid = std::fs::metadata(format!("/proc/{pid}")).ok();
     let uid = uid.map(|about| std::os::unix::fs::MetadataExt::uid(&about));
     // The name stands in brackets, and can have any bytes but NUL.
-    let (begin, end) = (
-        text.iter().position(|byte| *byte == b'('),
-        text.iter().rposition(|byte| *byte == b')'),
-    );
+    let (begin, end) =
+        (text.iter().position(|byte| *byte == b'('), text.iter().rposition(|byte| *byte == b')'));
     let (Some(begin), Some(end)) = (begin, end) else {
         return Process { pid, uid, ..Process::default() };
     };
