@@ -6,18 +6,32 @@
 //! of the threads that share it.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
-#[allow(dead_code, unused_macros, reason = "shared with the programs that trace")]
-mod config;
 #[allow(dead_code, reason = "shared with the programs that trace")]
 mod kernel;
 
+use core::arch::asm;
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{bpf_seq_write, bpf_sock_from_file};
+use netbreath_common::holder::Member;
 use netbreath_common::record::Holder;
 
 use crate::kernel::{Kernel, Typed};
+
+/// The offset of a member: see `netbreath_common::holder`.
+macro_rules! offset {
+    ($member:ident) => {{
+        let offset: u64;
+        // SAFETY: moves a constant into a register.
+        unsafe {
+            asm!("{0} = {1}", out(reg) offset, const Member::$member.mark(),
+                options(pure, nomem, nostack));
+        }
+        offset as u32
+    }};
+}
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
@@ -35,16 +49,16 @@ fn nb_holder(ctx: *mut c_void) -> i32 {
     }
     let (task, file) = (Typed::new(task), Typed::new(file));
     let socket = Typed::new(socket.cast_const().cast());
-    let inode = Typed::new(file.read(config::FILE_INODE()));
-    let cred = Typed::new(task.read(config::TASK_CRED()));
-    let sk = Typed::new(socket.read(config::SOCKET_SK()));
-    let net = Typed::new(sk.read(config::SOCK_NET()));
+    let inode = Typed::new(file.read(offset!(FileInode)));
+    let cred = Typed::new(task.read(offset!(TaskCred)));
+    let sk = Typed::new(socket.read(offset!(SocketSk)));
+    let net = Typed::new(sk.read(offset!(SockNet)));
     let record = Holder {
-        inode: inode.read::<u64>(config::INODE_NUMBER()) as u32,
-        pid: task.read(config::TASK_TGID()),
+        inode: inode.read::<u64>(offset!(InodeNumber)) as u32,
+        pid: task.read(offset!(TaskTgid)),
         fd,
-        uid: cred.read(config::CRED_UID()),
-        netns: net.read(config::NET_INUM()),
+        uid: cred.read(offset!(CredUid)),
+        netns: net.read(offset!(NetInum)),
         comm: comm(task),
     };
     // struct bpf_iter_meta begins with the file to write to.
@@ -63,8 +77,8 @@ fn nb_holder(ctx: *mut c_void) -> i32 {
 /// The name of the process: that of its first thread.
 #[inline(always)]
 fn comm(task: Typed) -> [u8; 16] {
-    let leader = Typed::new(task.read(config::TASK_LEADER()));
-    let words: [u64; 2] = [leader.read(config::TASK_COMM()), leader.read(config::TASK_COMM() + 8)];
+    let leader = Typed::new(task.read(offset!(TaskLeader)));
+    let words: [u64; 2] = [leader.read(offset!(TaskComm)), leader.read(offset!(TaskComm) + 8)];
     let [a, b] = words.map(u64::to_ne_bytes);
     let mut comm = [0; 16];
     comm[..8].copy_from_slice(&a);

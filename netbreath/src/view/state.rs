@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(ss_states("ESTAB"), None);
         assert_eq!(lsof_state("listen"), Some(TcpState::Listen));
         assert_eq!(lsof_state("CLOSED"), Some(TcpState::Close));
-        assert_eq!(lsof_state("fin-wait-1"), None);
+        assert_eq!(lsof_state("fin-wait-1"), Some(TcpState::FinWait1));
         assert_eq!(lsof_state("FIN_WAIT1"), Some(TcpState::FinWait1));
         assert_eq!(lsof_state("nothing"), None);
     }

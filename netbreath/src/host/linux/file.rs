@@ -26,6 +26,9 @@ pub fn processes() -> io::Result<Vec<Process>> {
 /// What a process has open, in the order of lsof.
 pub fn files(pid: u32) -> Vec<File> {
     let folder = format!("/proc/{pid}");
+    if !Path::new(&folder).exists() {
+        return Vec::new();
+    }
     let mut all = Vec::new();
     for (name, at) in [("cwd", At::Cwd), ("root", At::Root), ("exe", At::Text)] {
         all.extend(linked(Path::new(&format!("{folder}/{name}")), at));

@@ -330,7 +330,7 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
 const MOST_UNIX: u32 = 65_536;
 
 /// Offsets of all members that the programs read, as far as the types tell.
-pub(super) fn offsets(btf: Option<&Btf>) -> Vec<(&'static str, u32)> {
+fn offsets(btf: Option<&Btf>) -> Vec<(&'static str, u32)> {
     macro_rules! rows {
         ($($name:ident $structure:literal $member:literal,)*) => {
             [$((stringify!($name), $structure, $member),)*]
