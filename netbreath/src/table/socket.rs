@@ -198,6 +198,18 @@ pub struct UnixEnds {
     pub seen: Option<UnixSeen>,
 }
 
+/// The name of a UNIX socket as all tools write it: an abstract one begins with `@`, and a
+/// path ends at its NUL.
+pub fn shown_name(name: &[u8]) -> Vec<u8> {
+    match name {
+        [0, ..] => name.iter().map(|byte| if *byte == 0 { b'@' } else { *byte }).collect(),
+        _ => {
+            let len = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+            name[..len].to_vec()
+        }
+    }
+}
+
 /// How `/proc/net/unix` sees a UNIX socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnixSeen {

@@ -434,6 +434,8 @@ fn bsd_inet(
     };
     let family = match socket.family() {
         Some(Family::V4) => "4",
+        // An IPv4 connection of a listener for both.
+        _ if local.addr.to_canonical().is_ipv4() => "4",
         _ if both => "46",
         _ => "6",
     };
@@ -462,7 +464,7 @@ fn bsd_end(
     match labels.host(end.addr) {
         Some(host) => put_name(out, host.as_bytes(), layout.unicode),
         None if end.addr.is_unspecified() => out.push(b'*'),
-        None => put_addr(out, end.addr),
+        None => put_addr(out, end.addr.to_canonical()),
     }
     if !layout.wide {
         // The classic has room for fifteen characters of a host.

@@ -7,6 +7,7 @@ use netbreath_common::tcp::TcpState;
 
 use super::{Cell, Column, Field};
 use crate::event::Endpoint;
+pub use crate::table::socket::shown_name as shown;
 use crate::table::socket::{Ends, Socket, Sockets, TimerKind};
 use crate::view::label::Labels;
 
@@ -76,18 +77,6 @@ pub fn rows<'a>(
         }
     });
     rows.collect()
-}
-
-/// The name of a UNIX socket as all tools write it: an abstract one begins with `@`, and a
-/// path ends at its NUL.
-pub fn shown(name: &[u8]) -> Vec<u8> {
-    match name {
-        [0, ..] => name.iter().map(|byte| if *byte == 0 { b'@' } else { *byte }).collect(),
-        _ => {
-            let len = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
-            name[..len].to_vec()
-        }
-    }
 }
 
 impl Row {

@@ -57,6 +57,14 @@ const NEEDS: &[Need] = &[
         arch: "net-tools",
     },
     Need {
+        command: "lsof",
+        purpose: Purpose::Test,
+        what_for: "tests compare with what it shows",
+        debian: "lsof",
+        fedora: "lsof",
+        arch: "lsof",
+    },
+    Need {
         command: "qemu-system-x86_64",
         purpose: Purpose::Vm,
         what_for: "tests run on other kernels in it",

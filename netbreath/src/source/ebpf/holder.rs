@@ -113,8 +113,7 @@ fn instructions(btf: &Btf) -> Result<Vec<bpf_insn>, Error> {
     }
     let object = Object::parse(OBJECT).map_err(|source| Error::Object { source })?;
     let key = object.programs.get(PROGRAM).ok_or(Error::NoProgram)?.function_key();
-    let mut instructions =
-        object.functions.get(&key).ok_or(Error::NoProgram)?.instructions.clone();
+    let mut instructions = object.functions.get(&key).ok_or(Error::NoProgram)?.instructions.clone();
     // BPF_ALU64 | BPF_MOV | BPF_K (linux/bpf_common.h).
     const MOVE: u8 = 0xb7;
     for instruction in instructions.iter_mut().filter(|instruction| instruction.code == MOVE) {

@@ -379,6 +379,9 @@ const fn queues(socket: &Socket) -> Option<(u32, u32)> {
 fn put_full_name(out: &mut Vec<u8>, opened: &Opened, layout: &Layout, labels: &Labels) {
     put_bare_name(out, opened, layout.unicode, labels);
     let Some(socket) = opened.socket.as_ref().filter(|socket| has_more(socket)) else { return };
+    if !layout.state && !layout.queues {
+        return;
+    }
     out.push(b' ');
     let mut first = true;
     if layout.state
@@ -518,7 +521,9 @@ fn file_fields(
             if let Some(inode) = file.inode {
                 field('i', inode.to_string().as_bytes());
             }
-            if let Some(links) = file.links {
+            if let Some(links) = file.links
+                && !matches!(file.kind, Kind::Socket(_))
+            {
                 field('k', links.to_string().as_bytes());
             }
         }

@@ -384,6 +384,7 @@ impl Line<'_> {
             }
             port => labels.port(port, service, |name| match name {
                 Some(name) => out.extend_from_slice(name.as_bytes()),
+                None if socket.proto == Proto::Raw => put(out, format_args!("ipproto-{port}")),
                 None => out.extend_from_slice(itoa::Buffer::new().format(port).as_bytes()),
             }),
         }

@@ -10,12 +10,14 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use netbreath_common::tcp::TcpState;
+
 use super::netlink::diag::Wanted;
 use super::netlink::{self, Netlink};
 use crate::event::{Family, Gap};
 use crate::source::ebpf::holder;
 use crate::table::socket::{
-    Ends, Holders, Process, Proto, Protos, Socket, Sockets, Summary, UnixSeen,
+    Ends, Holders, Process, Proto, Protos, Socket, Sockets, Summary, UnixEnds, UnixSeen,
 };
 
 mod table;
@@ -321,7 +323,8 @@ fn here(ask: &Ask) -> Result<Part, Error> {
         let mut all = known(netlink.unix_sockets(ask.states, wanted), Vec::new)?;
         all.retain(|row| ask.protos.has(row.proto));
         if ask.unix_seen {
-            all = unix_seen(all)?;
+            all = unix_seen(all, ask.protos)?;
+            all.retain(|row| ask.protos.has(row.proto));
         }
         rows.extend(all);
     }
@@ -440,14 +443,13 @@ fn known(
 }
 
 /// Puts UNIX sockets into the order of `/proc/net/unix`, with what it tells of them.
-fn unix_seen(rows: Vec<Socket>) -> Result<Vec<Socket>, Error> {
+fn unix_seen(rows: Vec<Socket>, protos: Protos) -> Result<Vec<Socket>, Error> {
     const PATH: &str = "/proc/thread-self/net/unix";
     let text = match std::fs::read(Path::new(PATH)) {
         Ok(text) => text,
         Err(source) => return Err(Error::Read { path: PATH, source }),
     };
-    let mut rows: std::collections::HashMap<u32, Socket> =
-        rows.into_iter().map(|row| (row.inode, row)).collect();
+    let mut rows: HashMap<u32, Socket> = rows.into_iter().map(|row| (row.inode, row)).collect();
     let mut ordered = Vec::with_capacity(rows.len());
     for line in text.split(|byte| *byte == b'\n') {
         // Num: RefCount Protocol Flags Type St Inode Path. A path can have a line's end in
@@ -468,7 +470,16 @@ fn unix_seen(rows: Vec<Socket>) -> Result<Vec<Socket>, Error> {
         else {
             continue;
         };
-        let Some(mut row) = rows.remove(&inode) else { continue };
+        // Connections that nobody has accepted yet have no inode number, and sock_diag passes
+        // over them.
+        let row = match inode {
+            0 => {
+                let path = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+                protos.any(Proto::is_unix).then(|| unaccepted(hex(4), path))
+            }
+            inode => rows.remove(&inode),
+        };
+        let Some(mut row) = row else { continue };
         if let Ends::Unix(ends) = &mut row.ends {
             let state = u8::try_from(state).unwrap_or(u8::MAX);
             ends.seen = Some(UnixSeen { address: address.unwrap_or(0), references, flags, state });
@@ -487,6 +498,22 @@ pub fn complete(holders: &mut Holders) {
             *process = Process { uid: whole.uid.or(process.uid), ..whole };
         }
     }
+}
+
+/// A connection of UNIX sockets that nobody has accepted yet.
+fn unaccepted(kind: Option<u32>, path: &[u8]) -> Socket {
+    let proto = match kind {
+        Some(2) => Proto::UnixDgram,
+        Some(5) => Proto::UnixSeqpacket,
+        _ => Proto::UnixStream,
+    };
+    let mut name = path.to_vec();
+    if let Some(first @ b'@') = name.first_mut() {
+        *first = 0;
+    }
+    let name = (!name.is_empty()).then_some(name);
+    let ends = UnixEnds { name, ..UnixEnds::default() };
+    Socket { state: TcpState::Established, ..table::bare(proto, Ends::Unix(Box::new(ends)), 0) }
 }
 
 /// The name of a process, if there is one with this id.

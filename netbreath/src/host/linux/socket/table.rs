@@ -60,7 +60,8 @@ fn rows(name: &str, read: impl Fn(&[&str]) -> Option<Socket>) -> Vec<Socket> {
     lines.filter_map(|line| read(&line.split_whitespace().collect::<Vec<_>>())).collect()
 }
 
-fn bare(proto: Proto, ends: Ends, inode: u32) -> Socket {
+/// A socket of which nothing more is known.
+pub fn bare(proto: Proto, ends: Ends, inode: u32) -> Socket {
     Socket {
         proto,
         state: TcpState::Close,
