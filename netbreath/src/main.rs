@@ -30,8 +30,18 @@ fn main() -> ExitCode {
         Command::Ip(args) => network(plan::network::ip(&args)),
         Command::Route(args) => network(plan::network::route(&args)),
         Command::Arp(args) => network(plan::network::arp(&args)),
+        Command::Netstat(args)
+            if plan::socket::is_about_sockets(&args)
+                && (args.continuous || args.more.follow.follow) =>
+        {
+            follow_netstat(&args)
+        }
         Command::Netstat(args) if plan::socket::is_about_sockets(&args) => netstat(&args),
-        Command::Netstat(args) => network(plan::network::netstat(&args)),
+        Command::Netstat(mut args) => {
+            args.more.follow.follow |= args.continuous;
+            network(plan::network::netstat(&args))
+        }
+        Command::Ss(args) if args.events || args.follow.follow => follow_ss(&args),
         Command::Ss(args) => ss(&args),
         Command::Lsof(args) => lsof(&args),
         Command::Who(args) => who(&args),
@@ -144,6 +154,14 @@ fn netstat(args: &NetstatArgs) -> Result<ExitCode, Failure> {
     answer::socket::netstat(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
     said(&talk);
     print(&out)
+}
+
+fn follow_netstat(args: &NetstatArgs) -> Result<ExitCode, Failure> {
+    trace(&plan::follow::netstat(args)?)
+}
+
+fn follow_ss(args: &SsArgs) -> Result<ExitCode, Failure> {
+    trace(&plan::follow::ss(args, &answer::socket::System)?)
 }
 
 fn ss(args: &SsArgs) -> Result<ExitCode, Failure> {

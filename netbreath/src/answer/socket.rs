@@ -156,7 +156,7 @@ pub fn labels<'a>(
 }
 
 /// What filters are looked up in.
-struct System;
+pub struct System;
 
 impl Lookup for System {
     fn interface(&self, name: &str) -> Option<u32> {

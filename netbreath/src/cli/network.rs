@@ -255,7 +255,7 @@ pub struct NetstatArgs {
     #[arg(short = 'e', long, action = clap::ArgAction::Count)]
     pub extend: u8,
 
-    /// Go on and show changes (--follow)
+    /// Go on and show changes: of sockets, as `netbreath trace` shows them (--follow)
     #[arg(short = 'c', long)]
     pub continuous: bool,
 

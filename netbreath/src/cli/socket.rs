@@ -16,7 +16,7 @@ use super::{Follow, FormatName};
 pub struct SsArgs {
     /// `state NAME`, `exclude NAME`, then conditions: sport, dport, src, dst, dev, with
     /// and, or, not and brackets
-    #[arg(value_name = "FILTER", trailing_var_arg = true)]
+    #[arg(value_name = "FILTER")]
     pub filter: Vec<String>,
 
     /// Print help: -h a page, --help all
@@ -219,8 +219,8 @@ pub struct LsofArgs {
     #[arg(short = 'J', long)]
     pub json: bool,
 
-    /// Again and again: as things change, not by a clock (--follow)
-    #[arg(short = 'r', value_name = "SECONDS", num_args = 0..=1, default_missing_value = "15")]
+    /// Refused: nothing is asked again and again here.
+    #[arg(short = 'r', hide = true, num_args = 0..=1, default_missing_value = "15")]
     pub repeat: Option<String>,
 
     /// Exit code 0 also if something asked for was not found
@@ -250,9 +250,6 @@ pub struct LsofArgs {
     /// How to write it
     #[arg(long, value_enum, default_value_t)]
     pub format: FormatName,
-
-    #[command(flatten)]
-    pub follow: Follow,
 }
 
 /// Tell who uses a port, and everything about it, in plain words
@@ -305,9 +302,14 @@ Examples:
   netbreath ss -tapn --format json   for programs, which ss has not
   netbreath ss -xa                   UNIX sockets
   netbreath ss -s                    how many there are
+  netbreath ss -tE dport = :443      each that begins, changes or ends, with its owner
+
+With -E or --follow, the lines and formats are those of `netbreath trace`: nothing is
+asked again and again, events tell. Filters can then be joined by `and` only.
 
 Exit codes:
   0    done, also if there is nothing to show
+  1    -E: ended without having seen anything
   2    wrong use, or an error
   77   a privilege is missing";
 

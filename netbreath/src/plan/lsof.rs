@@ -39,6 +39,11 @@ pub enum Error {
     TcpInfo { letter: char },
     #[error("cannot look at {path}: {source}")]
     File { path: String, source: std::io::Error },
+    #[error(
+        "-r would ask again and again: `netbreath ss -E` and `netbreath trace` show changes as they \
+         happen"
+    )]
+    Repeat,
     #[error("--format jsonl is for events, one a line: use --format json or csv")]
     EventsOfAnswer,
 }
@@ -53,6 +58,9 @@ pub fn lsof(
     terminal: Terminal,
     lookup: &(impl Lookup + Users),
 ) -> Result<Lsof, Error> {
+    if args.repeat.is_some() {
+        return Err(Error::Repeat);
+    }
     let number = |option: &'static str| {
         move |typed: &str| {
             typed

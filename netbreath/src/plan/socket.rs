@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{FormatName, Namespace, NetstatArgs, SsArgs};
+use crate::cli::{Follow, FormatName, Namespace, NetstatArgs, SsArgs};
 use crate::event::Family;
 use crate::host::Terminal;
 use crate::host::socket::{ALL_STATES, Ask, Way, Who};
@@ -32,8 +32,24 @@ pub enum Error {
     StateMissing { word: String },
     #[error("no sockets can be both: the kinds, families and states asked for exclude each other")]
     Nothing,
+    #[error(
+        "-E and --follow show sockets of TCP, UDP and UNIX (-t, -u, -x): of others the kernel tells \
+         nothing when they change"
+    )]
+    FollowKinds,
+    #[error(
+        "-E and --follow take addresses, ports and states, joined by `and`: of `or`, `not` and the \
+         rest there is no filter in the kernel; use several runs, or `netbreath trace`"
+    )]
+    FollowFilter,
+    #[error("--output, --count, --duration and --ready-file are for changes: add -E or --follow")]
+    NoFollow,
+    #[error(transparent)]
+    Filter(#[from] crate::view::ss::filter::Error),
     #[error("netbreath observes: it closes no sockets (-K); `ss -K` does")]
     Kill,
+    #[error("netstat does not explain sockets: `netbreath who PORT` does")]
+    Explain,
     #[error("--holders-by is iterator or proc, not {typed:?}")]
     NoWay { typed: String },
     #[error("--format jsonl is for events, one a line: use --format json or csv")]
@@ -94,12 +110,26 @@ fn namespace(ask: &mut Ask, namespace: &Namespace) -> Result<(), Error> {
     Ok(())
 }
 
+/// What is only for following must not be ignored where nothing is followed.
+fn once(follow: &Follow) -> Result<(), Error> {
+    let Follow { follow: _, output, count, duration, ready_file, replay } = follow;
+    let alone = output.is_none() && count.is_none() && duration.is_none();
+    match alone && ready_file.is_none() && replay.is_none() {
+        true => Ok(()),
+        false => Err(Error::NoFollow),
+    }
+}
+
 /// Whether these arguments of netstat are about sockets.
 pub const fn is_about_sockets(args: &NetstatArgs) -> bool {
     !(args.route || args.interfaces || args.statistics || args.groups)
 }
 
 pub fn netstat(args: &NetstatArgs, terminal: Terminal) -> Result<Netstat, Error> {
+    once(&args.more.follow)?;
+    if args.more.explain {
+        return Err(Error::Explain);
+    }
     let format = answer_format(args.more.format)?;
     let style = args.style.unwrap_or_default();
     let mut unix = args.unix;
@@ -300,6 +330,7 @@ pub fn ss(args: &SsArgs, terminal: Terminal, ephemeral: Ephemeral) -> Result<Ss,
     if args.kill {
         return Err(Error::Kill);
     }
+    once(&args.follow)?;
     let format = answer_format(args.format)?;
     let mut said = Said::default();
     let kinds: [(bool, &[Proto]); 4] = [
@@ -405,7 +436,7 @@ pub fn ss(args: &SsArgs, terminal: Terminal, ephemeral: Ephemeral) -> Result<Ss,
 }
 
 /// The states that the words begin with, and the words that are left.
-fn states(words: &[String]) -> Result<(Option<u32>, Vec<String>), Error> {
+pub(super) fn states(words: &[String]) -> Result<(Option<u32>, Vec<String>), Error> {
     let mut states = None;
     let mut rest = words;
     while let [word, others @ ..] = rest {

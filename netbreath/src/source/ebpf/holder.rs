@@ -31,6 +31,10 @@ const ITERATOR: &str = "bpf_iter_task_file";
 pub enum Error {
     #[error("{missing} is missing to load a kernel program")]
     Privilege { missing: String },
+    #[error(
+        "the kernel tells process ids of the whole machine, and this is a pid namespace of its own"
+    )]
+    PidNamespace,
     #[error("there is no type information of this kernel: {source}")]
     Btf { source: btf::Error },
     #[error("this kernel has no {what}, which is needed to look through all open files")]
@@ -57,6 +61,9 @@ pub fn pass(namespaces: bool) -> Result<Found, Error> {
     if let Some(missing) = privilege::missing() {
         return Err(Error::Privilege { missing });
     }
+    if !in_first_pid_namespace() {
+        return Err(Error::PidNamespace);
+    }
     let bytes = read()?;
     let size = size_of::<Record>();
     let mut all = Vec::with_capacity(bytes.len() / size);
@@ -78,6 +85,14 @@ pub fn pass(namespaces: bool) -> Result<Found, Error> {
         }
     }
     Ok(Found { holders: Holders::new(all, processes), netns })
+}
+
+/// Whether `/proc` numbers processes as the kernel does.
+fn in_first_pid_namespace() -> bool {
+    /// `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
+    const FIRST: u64 = 0xefff_fffc;
+    let about = std::fs::metadata("/proc/self/ns/pid");
+    about.is_ok_and(|about| std::os::unix::fs::MetadataExt::ino(&about) == FIRST)
 }
 
 /// The records, as the program wrote them.

@@ -184,7 +184,8 @@ fn describe(sockets: &mut Sockets, who: Who) {
 /// A gap if the walk was not asked for.
 fn refused(ask: &Ask, error: &holder::Error) -> Option<Gap> {
     // Without privilege nobody expects it, and what it costs is time alone.
-    let expected = ask.way.is_none() && matches!(error, holder::Error::Privilege { .. });
+    let expected = ask.way.is_none()
+        && matches!(error, holder::Error::Privilege { .. } | holder::Error::PidNamespace);
     (!expected).then(|| Gap {
         what: "holders of sockets were looked up in /proc, one descriptor after the other".into(),
         why: error.to_string(),
