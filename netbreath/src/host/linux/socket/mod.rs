@@ -157,10 +157,16 @@ pub fn sockets(ask: &Ask) -> Result<Sockets, Error> {
             None => {
                 let walked = walk::walk(ask.pids.as_deref())
                     .map_err(|source| Error::Read { path: "/proc", source })?;
-                if walked.closed > 0 {
-                    sockets.gaps.push(closed(walked.closed));
+                sockets.holders = walked.holders;
+                match seen_through(ask, &sockets, walked.closed) {
+                    Some(holders) => holders,
+                    None => {
+                        if walked.closed > 0 {
+                            sockets.gaps.push(closed(walked.closed));
+                        }
+                        std::mem::take(&mut sockets.holders)
+                    }
                 }
-                walked.holders
             }
         };
         describe(&mut sockets, ask.holders);
@@ -196,11 +202,24 @@ fn refused(ask: &Ask, error: &holder::Error) -> Option<Gap> {
     })
 }
 
+/// The kernel program sees through what `/proc` hides even from root. It is asked if that
+/// can make a difference: there is a socket whose holder is not known.
+fn seen_through(ask: &Ask, sockets: &Sockets, closed: u32) -> Option<Holders> {
+    let unheld = |row: &Socket| row.inode != 0 && sockets.holders.of(row.inode).is_empty();
+    let wanted = closed > 0 && ask.way.is_none() && sockets.rows.iter().any(unheld);
+    // Why ignored: what it says is that it cannot be had; that something is hidden, a gap says.
+    wanted.then(|| holder::pass(false).ok()).flatten().map(|found| found.holders)
+}
+
 fn closed(count: u32) -> Gap {
     Gap {
-        what: format!("not seen: which sockets {count} processes of other users hold"),
-        why: "only they and root may look".into(),
-        mend: "run it with sudo".into(),
+        what: match count {
+            1 => "not seen: which sockets one process holds".into(),
+            count => format!("not seen: which sockets {count} processes hold"),
+        },
+        why: "it may not be looked into".into(),
+        mend: "run it with sudo, unless that is done; some systems hide processes even from root"
+            .into(),
         hook: None,
         unseen: vec!["holder".into()],
         count: 0,

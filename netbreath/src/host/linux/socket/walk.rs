@@ -88,6 +88,7 @@ pub fn argument(pid: u32) -> Option<Vec<u8>> {
 fn descriptors(pid: u32, into: &mut Vec<Holder>) -> io::Result<()> {
     let path = CString::new(format!("/proc/{pid}/fd")).map_err(io::Error::other)?;
     let listing = Listing::open(&path)?;
+    let mut hidden = None;
     listing.each(|name| {
         let Some(fd) = number(name) else { return };
         let mut target = [0_u8; 32];
@@ -100,11 +101,19 @@ fn descriptors(pid: u32, into: &mut Vec<Holder>) -> io::Result<()> {
                 target.len(),
             )
         };
-        let inode = usize::try_from(len).ok().and_then(|len| socket_inode(target.get(..len)?));
-        if let Some(inode) = inode {
+        let Ok(len) = usize::try_from(len) else {
+            // One that is closed meanwhile is none any more; one may be hidden.
+            let error = io::Error::last_os_error();
+            if error.kind() == io::ErrorKind::PermissionDenied {
+                hidden = Some(error);
+            }
+            return;
+        };
+        if let Some(inode) = target.get(..len).and_then(socket_inode) {
             into.push(Holder { inode, pid, fd });
         }
-    })
+    })?;
+    hidden.map_or(Ok(()), Err)
 }
 
 /// The number in `socket:[123]`.
