@@ -10,7 +10,7 @@ use crate::plan::lsof::{Lsof, Output, Users};
 use crate::plan::socket::Names;
 use crate::service::Services;
 use crate::table::file::{Access, At, File, Kind};
-use crate::table::socket::{Process, Proto, Protos, Socket, Sockets};
+use crate::table::socket::{Holder, Holders, Process, Proto, Protos, Socket, Sockets};
 use crate::view::lsof::select::{Lookup, Select};
 use crate::view::lsof::{self, Entry, Opened};
 
@@ -22,14 +22,18 @@ pub fn lsof(
     talk: &mut Vec<u8>,
 ) -> Result<bool, Error> {
     let Lsof { select, layout, output, names, quiet } = question;
-    let (sockets, entries) =
-        if select.only_sockets() { from_sockets(select)? } else { from_processes(select)? };
+    let sockets = ask(select)?;
+    let (entries, holders) = match select.only_sockets() {
+        true => (from_sockets(select, &sockets), None),
+        false => {
+            let (entries, holders) = from_processes(select, &sockets)?;
+            (entries, Some(holders))
+        }
+    };
+    let holders = holders.as_ref().unwrap_or(&sockets.holders);
     gaps(&sockets, terminal, talk);
-    let shown: Vec<&Socket> = entries
-        .iter()
-        .flat_map(|entry| &entry.files)
-        .filter_map(|opened| opened.socket.as_ref())
-        .collect();
+    let shown: Vec<&Socket> =
+        entries.iter().flat_map(|entry| &entry.files).filter_map(|opened| opened.socket).collect();
     let plain = Names { users: false, ..*names };
     let mut labels = labels(&sockets, shown.iter().copied(), plain)?;
     if names.users {
@@ -47,11 +51,11 @@ pub fn lsof(
             page.rows(&all_of(&lsof::COLUMNS), &lsof::KEYS, &rows, out);
         }
     }
-    Ok(*quiet || !entries.is_empty() && found_all(select, &entries, &sockets))
+    Ok(*quiet || !entries.is_empty() && found_all(select, &entries, &sockets, holders))
 }
 
 /// Names of the users of these processes.
-fn users(entries: &[Entry]) -> HashMap<u32, String> {
+fn users(entries: &[Entry<'_>]) -> HashMap<u32, String> {
     let mut uids: Vec<u32> = entries.iter().filter_map(|entry| entry.process.uid).collect();
     uids.sort_unstable();
     uids.dedup();
@@ -59,11 +63,11 @@ fn users(entries: &[Entry]) -> HashMap<u32, String> {
 }
 
 /// Whether each thing that was asked for was found.
-fn found_all(select: &Select, entries: &[Entry], sockets: &Sockets) -> bool {
+fn found_all(select: &Select, entries: &[Entry<'_>], sockets: &Sockets, holders: &Holders) -> bool {
     let any = |fits: &dyn Fn(&Process) -> bool| entries.iter().any(|entry| fits(&entry.process));
     let process = |pid| any(&|process| process.pid == pid);
     let held = |fits: &dyn Fn(&Socket) -> bool| {
-        sockets.rows.iter().any(|row| fits(row) && !sockets.holders.of(row.inode).is_empty())
+        sockets.rows.iter().any(|row| fits(row) && !holders.of(row.inode).is_empty())
     };
     select.pids.wanted.iter().all(|pid| process(*pid))
         && select.groups.wanted.iter().all(|group| any(&|process| process.group == Some(*group)))
@@ -79,8 +83,16 @@ fn found_all(select: &Select, entries: &[Entry], sockets: &Sockets) -> bool {
         })
 }
 
-/// Where only sockets are asked for, their holders are enough.
-fn from_sockets(select: &Select) -> Result<(Sockets, Vec<Entry>), Error> {
+/// The sockets that can be meant; where only sockets are asked for, with their holders.
+fn ask(select: &Select) -> Result<Sockets, Error> {
+    if !select.only_sockets() {
+        let all = host_socket::Ask {
+            protos: Protos::ALL,
+            unix_seen: true,
+            ..host_socket::Ask::default()
+        };
+        return Ok(host_socket::sockets(&all)?);
+    }
     let mut protos = Protos::default();
     if !select.internet.is_empty() {
         for proto in [Proto::Tcp, Proto::Udp, Proto::UdpLite] {
@@ -107,37 +119,54 @@ fn from_sockets(select: &Select) -> Result<(Sockets, Vec<Entry>), Error> {
         ..host_socket::Ask::default()
     })?;
     // Holders of what is not asked for need not be known any closer.
-    let mut by_inode: HashMap<u32, usize> = HashMap::new();
-    for (place, row) in sockets.rows.iter().enumerate() {
-        let asked = select.internet.iter().any(|internet| internet.takes(row))
-            || select.unix && row.proto.is_unix();
-        if asked && row.inode != 0 {
-            by_inode.insert(row.inode, place);
-        }
-    }
-    sockets.holders.retain(|inode| by_inode.contains_key(&inode));
+    let mut inodes: Vec<u32> = sockets
+        .rows
+        .iter()
+        .filter(|row| row.inode != 0 && is_asked(select, row))
+        .map(|row| row.inode)
+        .collect();
+    inodes.sort_unstable();
+    sockets.holders.retain(|inode| inodes.binary_search(&inode).is_ok());
     host_socket::complete(&mut sockets.holders);
-    let mut of: HashMap<u32, Vec<(u32, u32)>> = HashMap::new();
-    for holder in sockets.holders.all() {
-        of.entry(holder.pid).or_default().push((holder.fd, holder.inode));
-    }
+    Ok(sockets)
+}
+
+fn is_asked(select: &Select, row: &Socket) -> bool {
+    select.internet.iter().any(|internet| internet.takes(row)) || select.unix && row.proto.is_unix()
+}
+
+/// The chosen sockets of each process that holds some.
+fn from_sockets<'a>(select: &Select, sockets: &'a Sockets) -> Vec<Entry<'a>> {
+    let by_inode: HashMap<u32, &Socket> = sockets
+        .rows
+        .iter()
+        .filter(|row| row.inode != 0 && is_asked(select, row))
+        .map(|row| (row.inode, row))
+        .collect();
+    let mut held: Vec<(u32, u32, u32)> =
+        sockets.holders.all().iter().map(|holder| (holder.pid, holder.fd, holder.inode)).collect();
+    held.sort_unstable();
     let mut entries = Vec::new();
-    for process in sockets.holders.processes().iter().filter(|process| select.reaches(process)) {
-        let mut fds = of.remove(&process.pid).unwrap_or_default();
-        fds.sort_unstable();
-        let opened = fds.into_iter().filter_map(|(fd, inode)| {
-            let socket = sockets.rows.get(*by_inode.get(&inode)?)?;
-            let file = socket_file(fd, inode);
+    for of in held.chunk_by(|a, b| a.0 == b.0) {
+        let Some(process) = of.first().and_then(|held| sockets.holders.process(held.0)) else {
+            continue;
+        };
+        if !select.reaches(process) {
+            continue;
+        }
+        let opened = of.iter().filter_map(|(_, fd, inode)| {
+            let socket = *by_inode.get(inode)?;
+            let file = socket_file(*fd, *inode);
             let takes = select.takes(process, &file, Some(socket));
-            takes.then(|| Opened { file, socket: Some(socket.clone()) })
+            takes.then_some(Opened { file, socket: Some(socket) })
         });
-        let files: Vec<Opened> = opened.collect();
+        let files: Vec<Opened<'_>> = opened.collect();
         if !files.is_empty() {
             entries.push(Entry { process: process.clone(), files });
         }
     }
     complete_flags(&mut entries);
-    Ok((sockets, entries))
+    entries
 }
 
 /// The states that can be shown at all, as bits: the fewer the kernel has to tell, the
@@ -169,7 +198,7 @@ fn socket_file(fd: u32, inode: u32) -> File {
 }
 
 /// How each was opened: a few are looked up; for many it would cost more than it tells.
-fn complete_flags(entries: &mut [Entry]) {
+fn complete_flags(entries: &mut [Entry<'_>]) {
     const MOST: usize = 256;
     if entries.iter().map(|entry| entry.files.len()).sum::<usize>() > MOST {
         return;
@@ -184,14 +213,11 @@ fn complete_flags(entries: &mut [Entry]) {
 }
 
 /// Everything that the chosen processes have open.
-fn from_processes(select: &Select) -> Result<(Sockets, Vec<Entry>), Error> {
-    let mut sockets = host_socket::sockets(&host_socket::Ask {
-        protos: Protos::ALL,
-        unix_seen: true,
-        ..host_socket::Ask::default()
-    })?;
-    let by_inode: HashMap<u32, usize> =
-        sockets.rows.iter().enumerate().map(|(place, row)| (row.inode, place)).collect();
+fn from_processes<'a>(
+    select: &Select,
+    sockets: &'a Sockets,
+) -> Result<(Vec<Entry<'a>>, Holders), Error> {
+    let by_inode: HashMap<u32, &Socket> = sockets.rows.iter().map(|row| (row.inode, row)).collect();
     let mut entries = Vec::new();
     let mut holders = Vec::new();
     let all = host_file::processes()
@@ -203,8 +229,8 @@ fn from_processes(select: &Select) -> Result<(Sockets, Vec<Entry>), Error> {
                 Kind::Socket(inode) => {
                     let At::Fd(fd) = file.at else { continue };
                     let pid = process.pid;
-                    holders.push(crate::table::socket::Holder { inode, pid, fd });
-                    by_inode.get(&inode).and_then(|place| sockets.rows.get(*place))
+                    holders.push(Holder { inode, pid, fd });
+                    by_inode.get(&inode).copied()
                 }
                 _ => None,
             };
@@ -216,15 +242,14 @@ fn from_processes(select: &Select) -> Result<(Sockets, Vec<Entry>), Error> {
                 {
                     file.name = format!("protocol: {protocol}").into_bytes();
                 }
-                files.push(Opened { file, socket: socket.cloned() });
+                files.push(Opened { file, socket });
             }
         }
         if !files.is_empty() {
             entries.push(Entry { process, files });
         }
     }
-    sockets.holders = crate::table::socket::Holders::new(holders, Vec::new());
-    Ok((sockets, entries))
+    Ok((entries, Holders::new(holders, Vec::new())))
 }
 
 /// Names that the system knows.

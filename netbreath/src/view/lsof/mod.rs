@@ -30,57 +30,78 @@ pub struct Layout {
 
 /// A process with what was chosen of it.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct Entry<'a> {
     pub process: Process,
-    pub files: Vec<Opened>,
+    pub files: Vec<Opened<'a>>,
 }
 
 /// A file, and the socket if it is one.
 #[derive(Clone, Debug)]
-pub struct Opened {
+pub struct Opened<'a> {
     pub file: File,
-    pub socket: Option<Socket>,
+    pub socket: Option<&'a Socket>,
 }
 
-/// A row's cells, as text.
-struct Line {
+/// What is the same in all rows of a process.
+struct Head {
     command: Vec<u8>,
     pid: String,
     parent: String,
     group: String,
     user: String,
-    fd: String,
-    kind: String,
-    device: String,
-    size: String,
-    node: String,
-    name: Vec<u8>,
+}
+
+/// Cells of a row behind those of its process: descriptor, type, device, size, node, name.
+const CELLS: usize = 6;
+
+/// The cells of all rows, one after the other.
+#[derive(Default)]
+struct Cells {
+    bytes: Vec<u8>,
+    /// Where each cell ends.
+    ends: Vec<usize>,
+}
+
+impl Cells {
+    fn end(&mut self) {
+        self.ends.push(self.bytes.len());
+    }
+
+    fn cell(&self, row: usize, place: usize) -> &[u8] {
+        let at = row * CELLS + place;
+        let begin = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.bytes[begin..self.ends[at]]
+    }
+
+    /// The widest of a column, and at least `least`.
+    fn widest(&self, place: usize, least: usize) -> usize {
+        let rows = self.ends.len() / CELLS;
+        (0..rows).map(|row| self.cell(row, place).len()).max().unwrap_or(0).max(least)
+    }
 }
 
 /// The whole table; nothing if there is no file.
-pub fn text(entries: &[Entry], layout: &Layout, labels: &Labels, out: &mut Vec<u8>) {
-    let mut lines = Vec::new();
-    for entry in entries {
-        lines.extend(entry.files.iter().map(|opened| line(entry, opened, layout, labels)));
+pub fn text(entries: &[Entry<'_>], layout: &Layout, labels: &Labels, out: &mut Vec<u8>) {
+    let mut cells = Cells::default();
+    for opened in entries.iter().flat_map(|entry| &entry.files) {
+        row(opened, layout, labels, &mut cells);
     }
-    if lines.is_empty() {
+    if cells.ends.is_empty() {
         return;
     }
+    let heads: Vec<Head> = entries.iter().map(|entry| head(entry, layout, labels)).collect();
     let widest =
-        |least: usize, of: fn(&Line) -> usize| lines.iter().map(of).max().unwrap_or(0).max(least);
+        |least: usize, of: fn(&Head) -> usize| heads.iter().map(of).max().unwrap_or(0).max(least);
     // What is longer than the limit is cut, but not to less than there is room for.
     let limit = if layout.command_width == 0 { usize::MAX } else { layout.command_width };
-    let command = lines.iter().map(|line| chars(&line.command).min(limit)).max();
+    let command = heads.iter().map(|head| chars(&head.command).min(limit)).max();
     let command = command.unwrap_or(0).max(7);
-    let pid = widest(3, |line| line.pid.len());
-    let parent = widest(4, |line| line.parent.len());
-    let group = widest(4, |line| line.group.len());
-    let user = widest(if layout.numeric_users { 8 } else { 4 }, |line| line.user.len());
-    let fd = widest(6, |line| line.fd.len());
-    let kind = widest(4, |line| line.kind.len());
-    let device = widest(6, |line| line.device.len());
-    let size = widest(8, |line| line.size.len());
-    let node = widest(4, |line| line.node.len());
+    let pid = widest(3, |head| head.pid.len());
+    let parent = widest(4, |head| head.parent.len());
+    let group = widest(4, |head| head.group.len());
+    let user = widest(if layout.numeric_users { 8 } else { 4 }, |head| head.user.len());
+    let [fd, kind, device, size, node] =
+        [(0, 6), (1, 4), (2, 6), (3, 8), (4, 4)].map(|(place, least)| cells.widest(place, least));
     let parents = |out: &mut Vec<u8>, ppid: &str, pgid: &str| {
         if layout.parents {
             put(out, format_args!(" {ppid:>parent$}"));
@@ -104,21 +125,28 @@ pub fn text(entries: &[Entry], layout: &Layout, labels: &Labels, out: &mut Vec<u
             width = fd - 2,
         ),
     );
-    for line in &lines {
-        let shown = first(&line.command, command);
-        out.extend_from_slice(shown);
-        out.resize(out.len() + command - chars(shown), b' ');
-        put(out, format_args!(" {:>pid$}", line.pid));
-        parents(out, &line.parent, &line.group);
-        put(
-            out,
-            format_args!(
-                " {:>user$} {:>fd$} {:>kind$} {:>device$} {:>size$} {:>node$} ",
-                line.user, line.fd, line.kind, line.device, line.size, line.node
-            ),
-        );
-        out.extend_from_slice(&line.name);
-        out.push(b'\n');
+    let mut number = 0;
+    let mut begin = Vec::new();
+    for (entry, head) in entries.iter().zip(&heads) {
+        begin.clear();
+        let shown = first(&head.command, command);
+        begin.extend_from_slice(shown);
+        begin.resize(begin.len() + command - chars(shown), b' ');
+        put(&mut begin, format_args!(" {:>pid$}", head.pid));
+        parents(&mut begin, &head.parent, &head.group);
+        put(&mut begin, format_args!(" {:>user$}", head.user));
+        for _ in &entry.files {
+            out.extend_from_slice(&begin);
+            for (place, width) in [fd, kind, device, size, node].into_iter().enumerate() {
+                let cell = cells.cell(number, place);
+                out.resize(out.len() + 1 + width.saturating_sub(cell.len()), b' ');
+                out.extend_from_slice(cell);
+            }
+            out.push(b' ');
+            out.extend_from_slice(cells.cell(number, 5));
+            out.push(b'\n');
+            number += 1;
+        }
     }
 }
 
@@ -133,34 +161,50 @@ fn first(bytes: &[u8], count: usize) -> &[u8] {
     &bytes[..end]
 }
 
-fn line(entry: &Entry, opened: &Opened, layout: &Layout, labels: &Labels) -> Line {
+fn head(entry: &Entry<'_>, layout: &Layout, labels: &Labels) -> Head {
     let Entry { process, .. } = entry;
-    let Opened { file, socket } = opened;
     let mut command = Vec::new();
     put_name(&mut command, &process.comm, layout.unicode);
     let number = |number: Option<u32>| number.map_or_else(String::new, |n| n.to_string());
-    let mut name = Vec::new();
-    put_full_name(&mut name, opened, layout, labels);
-    let (device, node) = match socket {
-        Some(socket) => (device_of(socket), node_of(socket)),
-        None => (
-            file.device.map_or_else(String::new, |(major, minor)| format!("{major},{minor}")),
-            file.inode.map_or_else(String::new, |inode| inode.to_string()),
-        ),
-    };
-    Line {
+    Head {
         command,
         pid: process.pid.to_string(),
         parent: number(process.parent),
         group: number(process.group),
         user: user(process, labels),
-        fd: format!("{:>4}{} ", fd(file.at), file.access.letter()),
-        kind: kind(opened).to_owned(),
-        device,
-        size: size(file),
-        node,
-        name,
     }
+}
+
+fn row(opened: &Opened<'_>, layout: &Layout, labels: &Labels, cells: &mut Cells) {
+    let Opened { file, socket } = opened;
+    let out = &mut cells.bytes;
+    match file.at {
+        At::Fd(fd) => put(out, format_args!("{fd:>4}")),
+        at => put(out, format_args!("{:>4}", at.word().unwrap_or_default())),
+    }
+    out.push(file.access.letter() as u8);
+    out.push(b' ');
+    cells.end();
+    cells.bytes.extend_from_slice(kind(opened).as_bytes());
+    cells.end();
+    let out = &mut cells.bytes;
+    match (socket, file.device) {
+        (Some(socket), _) => put_device(out, socket),
+        (None, Some((major, minor))) => put(out, format_args!("{major},{minor}")),
+        (None, None) => {}
+    }
+    cells.end();
+    put_size(&mut cells.bytes, file);
+    cells.end();
+    let out = &mut cells.bytes;
+    match (socket, file.inode) {
+        (Some(socket), _) => put_node(out, socket),
+        (None, Some(inode)) => put(out, format_args!("{inode}")),
+        (None, None) => {}
+    }
+    cells.end();
+    put_full_name(&mut cells.bytes, opened, layout, labels);
+    cells.end();
 }
 
 fn user(process: &Process, labels: &Labels) -> String {
@@ -175,7 +219,7 @@ fn fd(at: At) -> String {
     }
 }
 
-fn kind(opened: &Opened) -> &'static str {
+fn kind(opened: &Opened<'_>) -> &'static str {
     match &opened.socket {
         Some(socket) => match (socket.proto, socket.family()) {
             (Proto::Raw, Some(Family::V4)) => "raw",
@@ -190,35 +234,41 @@ fn kind(opened: &Opened) -> &'static str {
     }
 }
 
-fn size(file: &File) -> String {
+fn put_size(out: &mut Vec<u8>, file: &File) {
     match (file.size, file.kind) {
-        (Some(size), _) => size.to_string(),
-        (None, Kind::Unknown | Kind::Regular) => String::new(),
+        (Some(size), _) => put(out, format_args!("{size}")),
+        (None, Kind::Unknown | Kind::Regular) => {}
         // An offset, as many digits as there is room for.
-        (None, _) if file.offset > 99_999_999 => format!("{:#x}", file.offset),
-        (None, _) => format!("0t{}", file.offset),
+        (None, _) if file.offset > 99_999_999 => put(out, format_args!("{:#x}", file.offset)),
+        (None, _) => put(out, format_args!("0t{}", file.offset)),
     }
 }
 
 /// What stands in the place of a device: the inode number, or the kernel's address.
-fn device_of(socket: &Socket) -> String {
-    match socket.ends {
-        Ends::Inet { .. } if socket.proto == Proto::Raw => String::new(),
-        Ends::Inet { .. } | Ends::Packet { .. } => socket.inode.to_string(),
-        Ends::Unix(ref ends) => {
-            format!("0x{:016x}", ends.seen.map_or(0, |seen| seen.address))
+fn put_device(out: &mut Vec<u8>, socket: &Socket) {
+    match &socket.ends {
+        Ends::Inet { .. } if socket.proto == Proto::Raw => {}
+        Ends::Inet { .. } | Ends::Packet { .. } => put_inode(out, socket),
+        Ends::Unix(ends) => {
+            put(out, format_args!("0x{:016x}", ends.seen.map_or(0, |seen| seen.address)));
         }
-        Ends::Netlink { .. } => String::new(),
+        Ends::Netlink { .. } => {}
     }
 }
 
-fn node_of(socket: &Socket) -> String {
-    match socket.ends {
-        Ends::Inet { .. } if socket.proto == Proto::Raw => socket.inode.to_string(),
-        Ends::Packet { protocol, .. } => packet_protocol(protocol),
-        Ends::Inet { .. } => protocol(socket).to_owned(),
-        Ends::Unix(_) | Ends::Netlink { .. } => socket.inode.to_string(),
+fn put_node(out: &mut Vec<u8>, socket: &Socket) {
+    match &socket.ends {
+        Ends::Inet { .. } if socket.proto == Proto::Raw => put_inode(out, socket),
+        Ends::Packet { protocol, .. } => {
+            out.extend_from_slice(packet_protocol(*protocol).as_bytes());
+        }
+        Ends::Inet { .. } => out.extend_from_slice(protocol(socket).as_bytes()),
+        Ends::Unix(_) | Ends::Netlink { .. } => put_inode(out, socket),
     }
+}
+
+fn put_inode(out: &mut Vec<u8>, socket: &Socket) {
+    out.extend_from_slice(itoa::Buffer::new().format(socket.inode).as_bytes());
 }
 
 /// `TCP`, `UDP`.
@@ -262,8 +312,8 @@ const NETLINK: [(u8, &str); 17] = [
 ];
 
 /// The name without what stands behind it.
-fn put_bare_name(out: &mut Vec<u8>, opened: &Opened, unicode: bool, labels: &Labels) {
-    let Some(socket) = &opened.socket else {
+fn put_bare_name(out: &mut Vec<u8>, opened: &Opened<'_>, unicode: bool, labels: &Labels) {
+    let Some(socket) = opened.socket else {
         put_name(out, &opened.file.name, unicode);
         return;
     };
@@ -376,9 +426,9 @@ const fn queues(socket: &Socket) -> Option<(u32, u32)> {
     }
 }
 
-fn put_full_name(out: &mut Vec<u8>, opened: &Opened, layout: &Layout, labels: &Labels) {
+fn put_full_name(out: &mut Vec<u8>, opened: &Opened<'_>, layout: &Layout, labels: &Labels) {
     put_bare_name(out, opened, layout.unicode, labels);
-    let Some(socket) = opened.socket.as_ref().filter(|socket| has_more(socket)) else { return };
+    let Some(socket) = opened.socket.filter(|socket| has_more(socket)) else { return };
     if !layout.state && !layout.queues {
         return;
     }
@@ -409,7 +459,7 @@ pub const FILE_FIELDS: &str = "faltGDdsoikPnT";
 /// Fields for programs: each behind its letter, ended by a line's end or by NUL. A set (a
 /// process, a file) ends with a line's end in any case.
 pub fn fields(
-    entries: &[Entry],
+    entries: &[Entry<'_>],
     letters: &str,
     nul: bool,
     layout: &Layout,
@@ -466,7 +516,7 @@ fn escaped(name: &[u8], unicode: bool) -> Vec<u8> {
 }
 
 fn file_fields(
-    opened: &Opened,
+    opened: &Opened<'_>,
     has: &impl Fn(char) -> bool,
     end: u8,
     layout: &Layout,
@@ -490,9 +540,10 @@ fn file_fields(
     }
     match (socket, file.on) {
         (Some(socket), _) => {
-            let device = device_of(socket);
+            let mut device = Vec::new();
+            put_device(&mut device, socket);
             if !device.is_empty() {
-                field('d', device.as_bytes());
+                field('d', &device);
             }
         }
         (None, Some((major, minor))) => {
@@ -514,7 +565,7 @@ fn file_fields(
             Ends::Inet { .. } if socket.proto != Proto::Raw => {
                 field('P', protocol(socket).as_bytes());
             }
-            Ends::Packet { .. } => field('P', node_of(socket).as_bytes()),
+            Ends::Packet { protocol, .. } => field('P', packet_protocol(protocol).as_bytes()),
             _ => field('i', socket.inode.to_string().as_bytes()),
         },
         None => {
@@ -531,7 +582,7 @@ fn file_fields(
     let mut name = Vec::new();
     put_bare_name(&mut name, opened, layout.unicode, labels);
     field('n', &name);
-    if let Some(socket) = socket.as_ref().filter(|socket| has_more(socket)) {
+    if let Some(socket) = socket.filter(|socket| has_more(socket)) {
         if let Some(state) = state(socket) {
             field('T', format!("ST={state}").as_bytes());
         }
@@ -543,7 +594,7 @@ fn file_fields(
 }
 
 /// Process ids, one a line.
-pub fn pids(entries: &[Entry], out: &mut Vec<u8>) {
+pub fn pids(entries: &[Entry<'_>], out: &mut Vec<u8>) {
     for entry in entries {
         put(out, format_args!("{}\n", entry.process.pid));
     }
@@ -571,7 +622,7 @@ pub struct Row {
 }
 
 /// Rows for programs.
-pub fn rows(entries: &[Entry], labels: &Labels) -> Vec<Row> {
+pub fn rows(entries: &[Entry<'_>], labels: &Labels) -> Vec<Row> {
     let mut rows = Vec::new();
     for Entry { process, files } in entries {
         for opened in files {
@@ -597,7 +648,7 @@ pub fn rows(entries: &[Entry], labels: &Labels) -> Vec<Row> {
                 offset: file.offset,
                 inode: socket.as_ref().map(|socket| socket.inode.into()).or(file.inode),
                 name,
-                socket: socket.clone(),
+                socket: socket.cloned(),
             });
         }
     }
