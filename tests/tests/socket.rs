@@ -83,12 +83,11 @@ fn gathered() -> Result<(Place, Crowd)> {
 /// line of the classic and of one of ours. A line that becomes empty is left out.
 type Rule = (&'static str, fn(&str) -> String);
 
-const RULES: [Rule; 7] = [
+const RULES: [Rule; 6] = [
     ("trailing-blanks", |line| line.trim_end().to_owned()),
     ("time-left", without_times),
     ("own-socket", without_own_sockets),
     ("unix-device", without_devices),
-    ("packet-details", without_packet_details),
     ("moving-numbers", without_moving_numbers),
     ("several-blanks", |line| line.split_whitespace().collect::<Vec<_>>().join(" ")),
 ];
@@ -126,11 +125,6 @@ fn without_own_sockets(line: &str) -> String {
 fn without_devices(line: &str) -> String {
     let words = line.split(' ').filter(|word| !word.starts_with("dev:"));
     words.collect::<Vec<_>>().join(" ")
-}
-
-/// What ss tells of sockets for packets, in a line of its own.
-fn without_packet_details(line: &str) -> String {
-    if line.trim_start().starts_with("ver:") { String::new() } else { line.to_owned() }
 }
 
 /// What runs while the others are asked: how long ago, and what depends on it.
@@ -321,7 +315,7 @@ fn ss() -> Result<u64> {
         &[&SS[..], &["time-left"]].concat(),
     )?;
     count += each(&place, &["ss -xane"], &[&SS[..], &["unix-device"]].concat())?;
-    count += each(&place, &["ss -0ane"], &[&SS[..], &["packet-details"]].concat())?;
+    count += each(&place, &["ss -0ane", "ss -0aneO"], &SS)?;
     let info = ["trailing-blanks", "own-socket", "time-left", "moving-numbers"];
     count += each(
         &place,

@@ -299,6 +299,9 @@ pub struct More {
     pub bbr: Vec<u8>,
     /// `struct inet_diag_sockopt`, as bits.
     pub options: Vec<u8>,
+    /// Of a socket for packets: the version of its rings, how much it copies, and `PDI_*` of
+    /// `linux/packet_diag.h`.
+    pub packet: Option<[u32; 3]>,
 }
 
 impl Socket {

@@ -445,6 +445,23 @@ impl Line<'_> {
             Ends::Packet { .. } => {
                 if layout.extended {
                     self.details(out);
+                    let info = socket.detail.more.as_ref().and_then(|more| more.packet);
+                    if let Some([version, copied, flags]) = info {
+                        out.extend_from_slice(if layout.oneline { b" " } else { b"\n\t" });
+                        put(out, format_args!("ver:{version} cpy_thresh:{copied} flags( "));
+                        for (bit, word) in [
+                            (1, "running"),
+                            (2, " auxdata"),
+                            (4, " origdev"),
+                            (8, " vnethdr"),
+                            (16, " loss"),
+                        ] {
+                            if flags & bit != 0 {
+                                out.extend_from_slice(word.as_bytes());
+                            }
+                        }
+                        out.extend_from_slice(if flags == 0 { b"0 )" } else { b" )" });
+                    }
                 }
             }
             Ends::Netlink { groups, .. } => {

@@ -260,10 +260,13 @@ fn packet(body: &[u8]) -> Option<Socket> {
         libc::SOCK_DGRAM => Proto::PacketDgram,
         _ => Proto::PacketRaw,
     };
-    let (mut interface, mut uid, mut memory) = (0, 0, Vec::new());
+    let (mut interface, mut uid, mut memory, mut info) = (0, 0, Vec::new(), None);
     // PACKET_DIAG_*.
     attributes(&body[SHORT..], |kind, value| match kind {
-        0 => interface = u32_at(value, 0),
+        0 => {
+            interface = u32_at(value, 0);
+            info = Some([u32_at(value, 4), u32_at(value, 12), u32_at(value, 20)]);
+        }
         5 => uid = u32_at(value, 0),
         6 => memory = words(value),
         _ => {}
@@ -280,7 +283,7 @@ fn packet(body: &[u8]) -> Option<Socket> {
         cookie: cookie(fixed, 8),
         netns: 0,
         detail: Detail {
-            more: Some(Box::new(More { memory, ..More::default() })),
+            more: Some(Box::new(More { memory, packet: info, ..More::default() })),
             ..Detail::default()
         },
     })
