@@ -244,11 +244,11 @@ mod tests {
         let needs: Vec<&Need> = NEEDS.iter().collect();
         assert_eq!(
             packages(Family::Debian, &needs),
-            ["gcc", "libc6-dev", "iproute2", "net-tools", "qemu-system-x86", "xz-utils"]
+            ["gcc", "libc6-dev", "iproute2", "net-tools", "lsof", "qemu-system-x86", "xz-utils"]
         );
         assert_eq!(
             packages(Family::Fedora, &needs),
-            ["gcc", "iproute", "net-tools", "qemu-system-x86-core", "xz"]
+            ["gcc", "iproute", "net-tools", "lsof", "qemu-system-x86-core", "xz"]
         );
     }
 
