@@ -1,4 +1,5 @@
-//! Builds the kernel programs and puts them into `OUT_DIR` as `netbreath.bpf.o`, for Linux.
+//! Builds the kernel programs and puts them into `OUT_DIR` as `netbreath.bpf.o` and
+//! `holder.bpf.o`, for Linux.
 
 use std::env;
 use std::error::Error;
@@ -78,11 +79,15 @@ fn build() -> Result<(), String> {
         println!("cargo::warning={line}");
     }
 
-    let object = recipe.object();
-    let stripped =
-        strip(&object).map_err(|error| format!("cannot strip {}: {error}", object.display()))?;
-    let copy = out_dir.join("netbreath.bpf.o");
-    fs::write(&copy, stripped).map_err(|error| format!("cannot write {}: {error}", copy.display()))
+    for (program, name) in [(ebpf::PACKAGE, "netbreath.bpf.o"), (ebpf::HOLDER, "holder.bpf.o")] {
+        let object = recipe.object(program);
+        let stripped = strip(&object)
+            .map_err(|error| format!("cannot strip {}: {error}", object.display()))?;
+        let copy = out_dir.join(name);
+        fs::write(&copy, stripped)
+            .map_err(|error| format!("cannot write {}: {error}", copy.display()))?;
+    }
+    Ok(())
 }
 
 /// The object without its DWARF, which no kernel reads and which is five sixths of it: the

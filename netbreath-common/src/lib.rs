@@ -6,6 +6,7 @@
 #![cfg_attr(not(feature = "user"), no_std)]
 
 pub mod config;
+pub mod holder;
 pub mod hook;
 pub mod miss;
 pub mod offset;

@@ -261,6 +261,25 @@ pub struct Seed {
     pub zero: [u8; 3],
 }
 
+/// A process that holds a socket: what the iterator of `holder.rs` writes, for a question
+/// that is answered once. It has no header, since it never goes through a ring.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The socket's inode number.
+    pub inode: u32,
+    /// Of the process, in the initial pid namespace.
+    pub pid: u32,
+    pub fd: u32,
+    pub uid: u32,
+    /// Inode number of the socket's network namespace.
+    pub netns: u32,
+    /// The process's name.
+    pub comm: [u8; 16],
+}
+
+const _: () = assert!(size_of::<Holder>() == 36);
+
 /// A connection that this side opened never came about.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,6 +26,10 @@ use crate::view::interface::Interface;
 use crate::view::ip::Select;
 use crate::view::{Column, arp, explain, group, ifconfig, interface, ip, kind, route, statistic};
 
+pub mod lsof;
+pub mod socket;
+pub mod who;
+
 /// How long names of hosts are waited for.
 const NAMES_LIMIT: Duration = Duration::from_secs(2);
 
@@ -39,12 +43,22 @@ pub enum Error {
     NoTable { name: String },
     #[error("{name:?} is no routing protocol: give a number, or a name out of rt_protos")]
     NoProtocol { name: String },
+    #[error("pid:{typed} is no process id")]
+    NoPid { typed: String },
+    #[error("{typed:?} is no port: give a number from 0 to 65535, or a name")]
+    NoPort { typed: String },
     #[error(transparent)]
     Netlink(#[from] netlink::Error),
     #[error(transparent)]
     File(#[from] FileError),
     #[error(transparent)]
     Services(#[from] service::Error),
+    #[error(transparent)]
+    Sockets(#[from] crate::host::socket::Error),
+    #[error(transparent)]
+    Filter(#[from] crate::view::ss::filter::Error),
+    #[error(transparent)]
+    Plan(#[from] crate::plan::socket::Error),
 }
 
 impl Error {
@@ -53,6 +67,7 @@ impl Error {
         match self {
             Error::NoInterface { .. } | Error::NoService { .. } => 1,
             Error::Netlink(error) if error.is_privilege() => 77,
+            Error::Sockets(error) if error.is_privilege() => 77,
             _ => 2,
         }
     }

@@ -10,7 +10,10 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use clap::Parser;
 use netbreath::cli::network::normalized;
-use netbreath::cli::{Cli, Command, DoctorArgs, FormatName, ServicesArgs, TraceArgs};
+use netbreath::cli::{
+    Cli, Command, DoctorArgs, FormatName, LsofArgs, NetstatArgs, ServicesArgs, SsArgs, TraceArgs,
+    WhoArgs,
+};
 use netbreath::doctor::Health;
 use netbreath::host::Host;
 use netbreath::output::Output;
@@ -27,7 +30,21 @@ fn main() -> ExitCode {
         Command::Ip(args) => network(plan::network::ip(&args)),
         Command::Route(args) => network(plan::network::route(&args)),
         Command::Arp(args) => network(plan::network::arp(&args)),
-        Command::Netstat(args) => network(plan::network::netstat(&args)),
+        Command::Netstat(args)
+            if plan::socket::is_about_sockets(&args)
+                && (args.continuous || args.more.follow.follow) =>
+        {
+            follow_netstat(&args)
+        }
+        Command::Netstat(args) if plan::socket::is_about_sockets(&args) => netstat(&args),
+        Command::Netstat(mut args) => {
+            args.more.follow.follow |= args.continuous;
+            network(plan::network::netstat(&args))
+        }
+        Command::Ss(args) if args.events || args.follow.follow => follow_ss(&args),
+        Command::Ss(args) => ss(&args),
+        Command::Lsof(args) => lsof(&args),
+        Command::Who(args) => who(&args),
         Command::Services(args) => services(&args),
         Command::Doctor(args) => doctor(&args),
     };
@@ -127,6 +144,58 @@ fn network(plan: Result<Plan, plan::network::Error>) -> Result<ExitCode, Failure
         }
         Plan::Watch(watch) => changes(&watch),
     }
+}
+
+/// Answers a question about sockets.
+fn netstat(args: &NetstatArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let question = plan::socket::netstat(args, terminal)?;
+    let (mut out, mut talk) = (Vec::new(), Vec::new());
+    answer::socket::netstat(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    said(&talk);
+    print(&out)
+}
+
+fn follow_netstat(args: &NetstatArgs) -> Result<ExitCode, Failure> {
+    trace(&plan::follow::netstat(args)?)
+}
+
+fn follow_ss(args: &SsArgs) -> Result<ExitCode, Failure> {
+    trace(&plan::follow::ss(args, &answer::socket::System)?)
+}
+
+fn ss(args: &SsArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let question = plan::socket::ss(args, terminal, answer::socket::ephemeral())?;
+    let (mut out, mut talk) = (Vec::new(), Vec::new());
+    answer::socket::ss(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    said(&talk);
+    print(&out)
+}
+
+fn lsof(args: &LsofArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let question = plan::lsof::lsof(args, terminal, &answer::lsof::System)?;
+    let (mut out, mut talk) = (Vec::new(), Vec::new());
+    let found = answer::lsof::lsof(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    said(&talk);
+    let code = print(&out)?;
+    Ok(if found { code } else { ExitCode::from(1) })
+}
+
+fn who(args: &WhoArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let (mut out, mut talk) = (Vec::new(), Vec::new());
+    let found = answer::who::who(args, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    said(&talk);
+    let code = print(&out)?;
+    Ok(if found { code } else { ExitCode::from(1) })
+}
+
+/// Says what could not be seen.
+fn said(talk: &[u8]) {
+    // Why ignored: who does not listen has the answer all the same.
+    let _ = io::stderr().write_all(talk);
 }
 
 /// Shows changes of the network configuration until something ends it.

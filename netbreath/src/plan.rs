@@ -1,8 +1,11 @@
 //! From what was typed to what it means. Nothing is started or opened here, and
 //! what only the operating system knows is asked through [`Host`].
 
+pub mod follow;
 mod ip;
+pub mod lsof;
 pub mod network;
+pub mod socket;
 
 use std::ffi::OsString;
 use std::io;

@@ -1,6 +1,7 @@
 //! Names of ports: what `/etc/services` says, and for ports that it does not know, a few
 //! that everybody meets.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -105,6 +106,22 @@ impl Services {
     pub fn all(&self) -> &[Service] {
         &self.all
     }
+}
+
+/// Names of IP's protocols, by their numbers (`/etc/protocols`); none without that file.
+pub fn protocols() -> HashMap<u16, String> {
+    let text = fs::read_to_string("/etc/protocols").unwrap_or_default();
+    let line = |line: &str| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let name = words.next()?;
+        Some((words.next()?.parse().ok()?, name.to_owned()))
+    };
+    let mut names = HashMap::new();
+    for (number, name) in text.lines().filter_map(line) {
+        // The first name is the one that tools show.
+        names.entry(number).or_insert(name);
+    }
+    names
 }
 
 impl fmt::Display for Service {

@@ -6,6 +6,9 @@ use std::process::Command;
 
 /// The binary that `cargo` makes of the eBPF crate.
 pub const PACKAGE: &str = "netbreath-ebpf";
+/// A second one of the same crate, with the program for questions that are answered once.
+#[allow(dead_code, reason = "for the build script")]
+pub const HOLDER: &str = "netbreath-holder";
 
 /// What of the cargo or clippy that called us must not reach the cargo that we call: flags
 /// and wrappers are meant for the host's code, a fixed target would win over ours, and
@@ -77,10 +80,10 @@ impl Recipe<'_> {
         command
     }
 
-    /// The ELF file that `command("build")` leaves.
+    /// The ELF file that `command("build")` leaves of one of the binaries.
     #[allow(dead_code, reason = "for the build script")]
-    pub fn object(&self) -> PathBuf {
-        self.ebpf_dir().join(self.triple()).join("release").join(PACKAGE)
+    pub fn object(&self, binary: &str) -> PathBuf {
+        self.ebpf_dir().join(self.triple()).join("release").join(binary)
     }
 
     /// Apart from the caller's own folder: its cargo holds the lock of that one. And one

@@ -4,9 +4,11 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub mod network;
+pub mod socket;
 mod trace;
 
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
+pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use trace::{Timestamps, TraceArgs};
 
 /// Who is talking, and what is TCP doing? Live, from the kernel, with the process
@@ -29,7 +31,10 @@ pub enum Command {
     Ip(IpArgs),
     Route(RouteArgs),
     Arp(ArpArgs),
-    Netstat(NetstatArgs),
+    Netstat(Box<NetstatArgs>),
+    Ss(Box<SsArgs>),
+    Lsof(Box<LsofArgs>),
+    Who(WhoArgs),
     Services(ServicesArgs),
     Doctor(DoctorArgs),
 }

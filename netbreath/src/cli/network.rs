@@ -158,9 +158,9 @@ pub struct ArpArgs {
     pub more: More,
 }
 
-/// Show routes, interfaces, protocol counters or multicast groups, as netstat does
+/// Show sockets, routes, interfaces, protocol counters or multicast groups, as netstat does
 #[derive(Debug, Default, Args)]
-#[command(after_help = NETSTAT, arg_required_else_help = true)]
+#[command(after_help = NETSTAT, after_long_help = NETSTAT_LONG)]
 pub struct NetstatArgs {
     /// The routing table
     #[arg(short = 'r', long, group = "what")]
@@ -178,33 +178,102 @@ pub struct NetstatArgs {
     #[arg(short = 'g', long, group = "what")]
     pub groups: bool,
 
-    /// Interfaces that are down too
+    /// Sockets that wait for a peer too. With -i: interfaces that are down too
     #[arg(short = 'a', long)]
     pub all: bool,
 
-    /// Addresses as numbers, not as names
+    /// Only sockets that wait for a peer
+    #[arg(short = 'l', long)]
+    pub listening: bool,
+
+    /// Numbers, not names of hosts, ports and users
     #[arg(short = 'n', long)]
     pub numeric: bool,
 
+    /// Addresses as numbers
+    #[arg(long)]
+    pub numeric_hosts: bool,
+
+    /// Ports as numbers
+    #[arg(long)]
+    pub numeric_ports: bool,
+
+    /// Users as numbers
+    #[arg(long)]
+    pub numeric_users: bool,
+
     /// IPv4
-    #[arg(short = '4', long)]
+    #[arg(short = '4', long, visible_alias = "inet")]
     pub ipv4: bool,
 
     /// IPv6
-    #[arg(short = '6', long)]
+    #[arg(short = '6', long, visible_alias = "inet6")]
     pub ipv6: bool,
 
-    /// With -s: only TCP
+    /// TCP. With -s: only TCP
     #[arg(short = 't', long)]
     pub tcp: bool,
 
-    /// With -s: only UDP
+    /// UDP. With -s: only UDP
     #[arg(short = 'u', long)]
     pub udp: bool,
 
-    /// With -r: the columns of route too. With -i: ifconfig's paragraphs
+    /// UDP-Lite
+    #[arg(short = 'U', long)]
+    pub udplite: bool,
+
+    /// Raw IP
+    #[arg(short = 'w', long)]
+    pub raw: bool,
+
+    /// UNIX sockets
+    #[arg(short = 'x', long)]
+    pub unix: bool,
+
+    /// The family as netstat takes it: inet, inet6, unix (-A; -f in BSD's grammar)
+    #[arg(short = 'A', long, value_name = "FAMILY")]
+    pub family: Option<String>,
+
+    /// The process that holds each socket: of several, the first
+    #[arg(short = 'p', long)]
+    pub programs: bool,
+
+    /// Every process that holds a socket, not only the first
+    #[arg(long)]
+    pub holders: bool,
+
+    /// Which timer runs on each socket
+    #[arg(short = 'o', long)]
+    pub timers: bool,
+
+    /// Addresses whole, however long
+    #[arg(short = 'W', long, visible_short_alias = 'T')]
+    pub wide: bool,
+
+    /// Users and inode numbers. With -r: the columns of route too. With -i: ifconfig's
+    /// paragraphs
     #[arg(short = 'e', long, action = clap::ArgAction::Count)]
     pub extend: u8,
+
+    /// Go on and show changes: of sockets, as `netbreath trace` shows them (--follow)
+    #[arg(short = 'c', long)]
+    pub continuous: bool,
+
+    /// Whose layout and grammar: that of Linux or that of the BSDs and macOS, where -p
+    /// takes a protocol, -f a family, and -l means --wide. Usually that of the system at hand
+    #[arg(long, value_enum, value_name = "STYLE")]
+    pub style: Option<Style>,
+
+    /// A protocol, as -p takes it with --style bsd: tcp, udp, icm
+    #[arg(long, value_name = "PROTOCOL", hide = true)]
+    pub protocol: Option<String>,
+
+    /// Accepted, since some call netstat so.
+    #[arg(short = 'v', long, hide = true)]
+    pub verbose: bool,
+
+    #[command(flatten)]
+    pub namespace: super::Namespace,
 
     #[command(flatten)]
     pub more: More,
@@ -316,9 +385,26 @@ Exit codes:
 
 const NETSTAT: &str = "\
 Examples:
+  netbreath netstat -tlnp            who listens on which port
+  netbreath netstat -anp             every socket and the process that holds it
+  netbreath netstat -rn              routes
+  netbreath netstat -s               what IP, ICMP, TCP and UDP have counted
+`netbreath netstat --help` tells more, with the exit codes.";
+
+const NETSTAT_LONG: &str = "\
+Examples:
+  netbreath netstat -tlnp            who listens on which port
+  netbreath netstat -anp             every socket and the process that holds it
+  netbreath netstat -tan --style bsd as macOS and the BSDs write it
+  netbreath netstat -tanp --holders  every process that shares a socket
   netbreath netstat -rn              routes
   netbreath netstat -i               interfaces and their counters
-  netbreath netstat -s               what IP, ICMP, TCP and UDP have counted";
+  netbreath netstat -s               what IP, ICMP, TCP and UDP have counted
+
+Exit codes:
+  0    done, also if there is nothing to show
+  2    wrong use, or an error
+  77   a privilege is missing";
 
 const SERVICES: &str = "\
 Examples:
@@ -326,13 +412,20 @@ Examples:
   netbreath services https           443, TCP and UDP
 Exit code 1: there is no such service.";
 
-/// ip takes its long options with one dash, and -br for --brief: turns those of a
-/// command line that begins with `ip` into what the parser knows.
+/// Turns what some tools take otherwise than others into what the parser knows: ip's long
+/// options with one dash, netstat's letters in BSD's grammar, lsof's options with a plus.
 pub fn normalized(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = arguments.collect();
-    if arguments.get(1).is_none_or(|command| command != "ip") {
-        return arguments;
+    let arguments: Vec<OsString> = arguments.collect();
+    match arguments.get(1).and_then(|command| command.to_str()) {
+        Some("ip") => normalized_ip(arguments),
+        Some("netstat") => super::socket::normalized_netstat(arguments),
+        Some("lsof") => super::socket::normalized_lsof(arguments),
+        _ => arguments,
     }
+}
+
+/// ip takes its long options with one dash, and -br for --brief.
+fn normalized_ip(mut arguments: Vec<OsString>) -> Vec<OsString> {
     const LONG: [(&str, &str, &str); 8] = [
         ("-br", "-brief", "--brief"),
         ("-js", "-json", "--json"),

@@ -2,7 +2,7 @@
 //! apply" and "could not be known" are empty. The last column, `info`, is filled
 //! in the row of a gap and empty in every other.
 
-use super::text::put_gap;
+use super::text::{put_gap, put_holders};
 use super::{Format, put, put_name, put_names};
 use crate::event::{Event, Gap};
 use crate::view::change;
@@ -103,6 +103,7 @@ fn put_value(out: &mut Vec<u8>, cell: Cell<'_>, boot: i64) {
         Cell::Word(word) => out.extend_from_slice(word.as_bytes()),
         Cell::Name(name) => put_name(out, name, true),
         Cell::Names(names) => put_names(out, names, true),
+        Cell::Holders(holders) => put_holders(out, holders, true),
         Cell::Endpoint(endpoint) => put(out, format_args!("{endpoint}")),
         Cell::Change(body) => put_name(out, change::words(body).as_bytes(), true),
         Cell::ChangeOf(body) => put_name(out, change::sentence(body).as_bytes(), true),

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Format, put};
+use super::{Format, misleads, put};
 use crate::event::{Event, Gap, write_json};
 use crate::view::change;
+use crate::view::socket::Held;
 use crate::view::{Cell, Column, Field};
 
 /// Writes rows as the elements of one array.
@@ -113,10 +114,20 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
         Cell::Flag(flag) => put(out, format_args!("{flag}")),
         Cell::Id(id) => put(out, format_args!("\"{id}\"")),
         Cell::Word(word) => put_json(out, &word),
-        Cell::Name(name) => put_json(out, &String::from_utf8_lossy(name)),
+        Cell::Name(name) => put_text(out, name),
         Cell::Change(body) => put_json(out, &change::words(body)),
         Cell::ChangeOf(body) => put_json(out, &change::sentence(body)),
-        Cell::Names(names) => put_json(out, &names),
+        Cell::Names(names) => {
+            out.push(b'[');
+            for (place, name) in names.iter().enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                put_text(out, name.as_bytes());
+            }
+            out.push(b']');
+        }
+        Cell::Holders(holders) => put_holders(out, holders),
         Cell::Endpoint(endpoint) => put(out, format_args!("\"{endpoint}\"")),
         Cell::State(state) => put_json(out, &state.name()),
         // These say for people what fields say for programs.
@@ -126,6 +137,45 @@ fn put_member(out: &mut Vec<u8>, first: bool, key: &str, cell: Cell<'_>, boot: i
         Cell::Accepted { fd: Some(fd) } => put(out, format_args!("{fd}")),
     }
     true
+}
+
+/// A name from outside. What a terminal would obey or be misled by is escaped, also where
+/// JSON does not demand it.
+fn put_text(out: &mut Vec<u8>, name: &[u8]) {
+    let begin = out.len();
+    put_json(out, &String::from_utf8_lossy(name));
+    if out[begin..].is_ascii() && !out[begin..].contains(&0x7f) {
+        return;
+    }
+    let text = String::from_utf8_lossy(&out[begin..]).into_owned();
+    out.truncate(begin);
+    for c in text.chars() {
+        if c.is_control() || misleads(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                put(out, format_args!("\\u{unit:04x}"));
+            }
+        } else {
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+}
+
+/// An array of objects.
+fn put_holders(out: &mut Vec<u8>, holders: &[Held]) {
+    out.push(b'[');
+    for (place, Held { pid, fd, comm, uid }) in holders.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        put(out, format_args!("{{\"pid\":{pid},\"comm\":"));
+        put_text(out, comm);
+        put(out, format_args!(",\"fd\":{fd}"));
+        if let Some(uid) = uid {
+            put(out, format_args!(",\"uid\":{uid}"));
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
 }
 
 /// Serializing our own plain data into memory cannot fail.

@@ -12,6 +12,7 @@ use crate::event::{
 };
 use crate::name::Names;
 use crate::view::change;
+use crate::view::socket::Held;
 use crate::view::{Align, Cell, Column, Said};
 
 /// How text is to look.
@@ -172,6 +173,20 @@ impl<R> Format<R> for Text<R> {
     fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
+/// `name[pid] fd`, separated by commas.
+pub(super) fn put_holders(out: &mut Vec<u8>, holders: &[Held], unicode: bool) {
+    if holders.is_empty() {
+        out.push(b'-');
+    }
+    for (place, Held { pid, fd, comm, .. }) in holders.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        put_name(out, comm, unicode);
+        put(out, format_args!("[{pid}]:{fd}"));
+    }
+}
+
 /// `what (why); mend`, the why only if asked for.
 pub fn put_gap(out: &mut Vec<u8>, gap: &Gap, why: bool, unicode: bool) {
     put_name(out, gap.what.as_bytes(), unicode);
@@ -196,6 +211,7 @@ fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {
         Cell::Word(word) => out.extend_from_slice(word.as_bytes()),
         Cell::Name(name) => put_name(out, name, unicode),
         Cell::Names(names) => put_names(out, names, unicode),
+        Cell::Holders(holders) => put_holders(out, holders, unicode),
         Cell::Process { pid, comm } => {
             put_name(out, comm, unicode);
             put(out, format_args!("[{pid}]"));

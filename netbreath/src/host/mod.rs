@@ -9,9 +9,9 @@ use crate::filter::Cgroup;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use linux::{Linux as System, caller, locale_is_utf8, name_of};
+pub use linux::{Linux as System, caller, locale_is_utf8, name_of, user_name};
 #[cfg(target_os = "linux")]
-pub use linux::{ethtool, netlink, network};
+pub use linux::{ethtool, file, netlink, network, socket};
 
 /// What the plan asks the operating system.
 pub trait Host {

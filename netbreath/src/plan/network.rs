@@ -129,11 +129,6 @@ pub enum Error {
     EventsOfAnswer,
     #[error("--explain is text: leave --format, -j or --follow out")]
     ExplainText,
-    #[error(
-        "netstat shows routes (-r), interfaces (-i), counters (-s) and groups (-g) so far, and no \
-         sockets yet: add one of these"
-    )]
-    NoSockets,
     #[error("--output, --count, --duration and --ready-file are for changes: add --follow")]
     NoFollow,
     #[error(transparent)]
@@ -411,10 +406,9 @@ pub fn netstat(args: &NetstatArgs) -> Result<Plan, Error> {
         (Subject::Interfaces { all: args.all }, Some(changes))
     } else if args.statistics {
         (Subject::Statistics { tcp: args.tcp, udp: args.udp }, None)
-    } else if args.groups {
-        (Subject::Groups, None)
     } else {
-        return Err(Error::NoSockets);
+        // What is about sockets goes another way: `plan::socket`.
+        (Subject::Groups, None)
     };
     let question = Question {
         subject,

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use netbreath_common::tcp::TcpState;
 
+pub mod file;
 mod network;
+pub mod socket;
 pub use network::Network;
 
 use crate::event::{Body, Event, Flow, HalfOpen, Owner, Seed, Socket, SocketId, State, UdpWhat};

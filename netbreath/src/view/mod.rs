@@ -13,9 +13,16 @@ pub mod ifconfig;
 pub mod interface;
 pub mod ip;
 pub mod kind;
+pub mod label;
+pub mod lsof;
+pub mod netstat;
 pub mod route;
+pub mod socket;
+pub mod ss;
+pub mod state;
 pub mod statistic;
 pub mod trace;
+pub mod who;
 
 /// A column of rows of type `R`.
 #[derive(Debug)]
@@ -107,6 +114,8 @@ pub enum Cell<'a> {
         comm: &'a [u8],
     },
     Endpoint(Endpoint),
+    /// Who holds a socket.
+    Holders(&'a [socket::Held]),
     /// What changed in the network configuration, in words.
     Change(&'a Body),
     /// The same with the interface, and with what happened to it.

@@ -8,6 +8,7 @@ mod network;
 mod output;
 mod process_clock;
 mod report;
+mod sockets;
 mod statistic;
 mod trace;
 mod tracer;
@@ -28,17 +29,24 @@ enum Subject {
     Trace(trace::Args),
     /// Measure questions about many interfaces and routes, beside ip, ifconfig and route
     Network(network::Args),
+    /// Measure questions about many sockets and their holders, beside ss, netstat and lsof
+    Sockets(sockets::Args),
     /// Measure each kernel program on the same load
     Hooks(hooks::Args),
     /// The load: connections in a network namespace of its own
     #[command(hide = true)]
     Churn(churn::Args),
+    /// A process that holds sockets
+    #[command(hide = true)]
+    Hold(sockets::Hold),
 }
 
 pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
     match &args.subject {
         Subject::Trace(args) => trace::start(workspace, args),
         Subject::Network(args) => network::start(workspace, args),
+        Subject::Sockets(args) => sockets::start(workspace, args),
+        Subject::Hold(args) => sockets::hold(args),
         Subject::Hooks(args) => hooks::start(workspace, args),
         Subject::Churn(args) => churn::start(args),
     }

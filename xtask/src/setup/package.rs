@@ -57,6 +57,14 @@ const NEEDS: &[Need] = &[
         arch: "net-tools",
     },
     Need {
+        command: "lsof",
+        purpose: Purpose::Test,
+        what_for: "tests compare with what it shows",
+        debian: "lsof",
+        fedora: "lsof",
+        arch: "lsof",
+    },
+    Need {
         command: "qemu-system-x86_64",
         purpose: Purpose::Vm,
         what_for: "tests run on other kernels in it",
@@ -236,11 +244,11 @@ mod tests {
         let needs: Vec<&Need> = NEEDS.iter().collect();
         assert_eq!(
             packages(Family::Debian, &needs),
-            ["gcc", "libc6-dev", "iproute2", "net-tools", "qemu-system-x86", "xz-utils"]
+            ["gcc", "libc6-dev", "iproute2", "net-tools", "lsof", "qemu-system-x86", "xz-utils"]
         );
         assert_eq!(
             packages(Family::Fedora, &needs),
-            ["gcc", "iproute", "net-tools", "qemu-system-x86-core", "xz"]
+            ["gcc", "iproute", "net-tools", "lsof", "qemu-system-x86-core", "xz"]
         );
     }
 

@@ -13,8 +13,10 @@ use super::{Account, Caller, Host, Process, Terminal};
 use crate::filter::Cgroup;
 
 pub mod ethtool;
+pub mod file;
 pub mod netlink;
 pub mod network;
+pub mod socket;
 
 /// The running system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -180,6 +182,15 @@ fn passwd(
         };
         return Ok(Some((entry.pw_uid, entry.pw_gid, account)));
     }
+}
+
+/// The name of the user with this id.
+pub fn user_name(uid: u32) -> Option<String> {
+    let user = passwd(|entry, buffer, len, found| {
+        // SAFETY: `passwd` passes pointers that are valid for the call.
+        unsafe { libc::getpwuid_r(uid, entry, buffer, len, found) }
+    });
+    user.ok().flatten().map(|(.., account)| account.name)
 }
 
 /// The groups of a user, with `gid` among them.

@@ -163,6 +163,13 @@ impl Btf {
         Some(offset)
     }
 
+    /// The id of a kernel function.
+    pub fn function(&self, name: &str) -> Option<u32> {
+        let at = self.find(FUNC, name)? as u32;
+        // Descriptions stand in the order of ids.
+        self.types.get(1..)?.binary_search(&at).ok().map(|place| place as u32 + 1)
+    }
+
     /// How many parameters a kernel function has.
     pub fn parameters(&self, function: &str) -> Option<usize> {
         let prototype = self.word(self.find(FUNC, function)? + 8)?;
@@ -390,6 +397,7 @@ mod tests {
         assert_eq!(offset(&btf, "none", "a"), None);
         assert_eq!(btf.parameters("f"), Some(2));
         assert_eq!(btf.parameters("g"), None);
+        assert_eq!(btf.function("f"), Some(10));
         assert_eq!(btf.arguments("t"), Some(1));
         assert_eq!(btf.arguments("f"), None);
     }

@@ -484,7 +484,7 @@ fn endpoint(family: Family, addr: [u8; 16], port: u16) -> Endpoint {
 }
 
 /// The path, below the root of the unified hierarchy, of the cgroup with this id.
-fn cgroup_path(root: &std::path::Path, id: u64) -> Option<Cgroup> {
+pub fn cgroup_path(root: &std::path::Path, id: u64) -> Option<Cgroup> {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     /// A kernfs handle: the id alone (`FILEID_KERNFS`, include/linux/exportfs.h).
     #[repr(C)]

@@ -28,6 +28,7 @@ mod debug;
 mod decode;
 mod dns;
 mod forced;
+pub mod holder;
 mod hooks;
 mod load;
 mod look;
@@ -184,6 +185,12 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
     };
     source.begin()?;
     Ok(source)
+}
+
+/// The path of a control group below the root of the unified hierarchy, by its id.
+pub fn cgroup_path(id: u64) -> Option<String> {
+    let cgroup = decode::cgroup_path(&load::cgroup_root()?, id)?;
+    Some(cgroup.to_string())
 }
 
 /// Attaches the hooks, looks how far each came, and detaches them.

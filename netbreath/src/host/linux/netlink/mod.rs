@@ -15,6 +15,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use crate::event::Family;
 
 pub mod address;
+pub mod diag;
 pub mod link;
 pub mod neighbour;
 pub mod nsid;
