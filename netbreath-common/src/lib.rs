@@ -9,5 +9,6 @@ pub mod config;
 pub mod hook;
 pub mod miss;
 pub mod offset;
+pub mod packet;
 pub mod record;
 pub mod tcp;

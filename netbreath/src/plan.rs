@@ -202,6 +202,7 @@ pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
             debug_programs: args.debug_programs,
             costs: args.costs,
             owner_from_cpu: args.owner_from_cpu,
+            packets: None,
         },
         command: args.command.clone(),
         output,

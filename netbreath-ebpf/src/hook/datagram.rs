@@ -18,7 +18,7 @@ use netbreath_common::record::{DNS_KEPT, Dns, Flow, Kind};
 
 use crate::kernel::{Kernel, Untyped};
 use crate::udp::{self, Handle};
-use crate::{config, emit};
+use crate::{config, emit, sock};
 
 #[cgroup_skb(egress)]
 fn nb_udp_out(ctx: SkBuffContext) -> i32 {
@@ -37,6 +37,7 @@ const ALLOW: i32 = 1;
 
 #[inline(always)]
 fn datagram(ctx: &SkBuffContext, out: bool) {
+    const IPPROTO_TCP: u8 = 6;
     const IPPROTO_UDP: u8 = 17;
     /// Length of the header of UDP.
     const UDP: usize = 8;
@@ -49,7 +50,16 @@ fn datagram(ctx: &SkBuffContext, out: bool) {
     // The protocol first, since every packet of every socket comes here.
     let proto: u8 = ctx.load(if v6 { 6 } else { 9 }).unwrap_or(0);
     if proto != IPPROTO_UDP {
+        if config::emits(kinds::PACKET) && out && proto != IPPROTO_TCP {
+            sender(ctx);
+        }
         return;
+    }
+    if config::emits(kinds::PACKET) && out {
+        sender(ctx);
+        if !config::emits(kinds::UDP | kinds::DNS) {
+            return;
+        }
     }
     let Some(handle) = socket(ctx) else { return };
     let start: usize = if v6 { 40 } else { usize::from(ctx.load::<u8>(0).unwrap_or(0) & 15) * 4 };
@@ -93,6 +103,23 @@ fn datagram(ctx: &SkBuffContext, out: bool) {
         }
         message(ctx, start + UDP, handle, slot, &flow, out, at);
     }
+}
+
+/// Notes who sends a packet that is not of TCP, before it goes out by an interface: a socket
+/// can be used by many.
+#[inline(always)]
+fn sender(ctx: &SkBuffContext) {
+    let Some(handle) = socket(ctx) else { return };
+    let slot = match handle.find() {
+        Some(slot) => slot,
+        // The kernel answers pings by sockets of its own, on top of anybody.
+        None if sock::is_kernels(handle.sk) => return,
+        None => match handle.open(Hook::UdpPacket) {
+            Some(slot) => slot,
+            None => return,
+        },
+    };
+    udp::sends(handle, slot, emit::now(), Hook::UdpPacket);
 }
 
 /// DNS and multicast DNS (RFC 6762).

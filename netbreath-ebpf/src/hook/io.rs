@@ -7,6 +7,10 @@
 //! functions `int tcp_sendmsg(struct sock *sk, …)` and `int tcp_recvmsg(struct sock
 //! *sk, …)`; for reading, the tracepoint `tcp_rcv_space_adjust(struct sock *sk)`,
 //! which follows a read of data.
+//!
+//! For packets, a writer must be known before what it writes goes out: there is the
+//! tracepoint `tcp_sendmsg_locked(const struct sock *sk, …)` for that (6.16 and newer), or the
+//! beginning of the functions.
 
 use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe};
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, ProbeContext};
@@ -63,6 +67,24 @@ fn nb_send_kp(ctx: ProbeContext) -> u32 {
 fn nb_recv_kp(ctx: ProbeContext) -> u32 {
     if let Some(sk) = ctx.arg::<*const c_void>(0) {
         used(Untyped::new(sk), Hook::Receive);
+    }
+    0
+}
+
+#[btf_tracepoint(function = "tcp_sendmsg_locked")]
+fn nb_begin_btf(ctx: BtfTracePointContext) -> i32 {
+    done(Typed::new(ctx.arg(0)), 0, Hook::SendBegin)
+}
+
+#[fentry(function = "tcp_sendmsg")]
+fn nb_begin_fe(ctx: FEntryContext) -> i32 {
+    done(Typed::new(ctx.arg(0)), 0, Hook::SendBegin)
+}
+
+#[kprobe(function = "tcp_sendmsg")]
+fn nb_begin_kp(ctx: ProbeContext) -> u32 {
+    if let Some(sk) = ctx.arg::<*const c_void>(0) {
+        used(Untyped::new(sk), Hook::SendBegin);
     }
     0
 }

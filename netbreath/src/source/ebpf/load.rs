@@ -14,15 +14,18 @@ use aya_log::Level;
 use netbreath_common::config::{ADDR_KEY_END_BITS, AddrKey, End, PORT_WORDS, emit, filter};
 use netbreath_common::hook::Hook;
 use netbreath_common::offset::ABSENT;
+use netbreath_common::packet::MOST_KEPT;
 
 use super::btf::{self, Btf};
 use super::forced::{self, Forced};
-use super::hooks::{self, Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PASSES, Rung};
+use super::hooks::{
+    self, Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PACKET, PASSES, Rung, SEND_BEGIN,
+};
 use super::privilege::{self, Capability};
 use super::unseen;
 use crate::event::{Family, Gap};
 use crate::filter::{EventKind, Filter, Network};
-use crate::source::Ask;
+use crate::source::{Ask, Packets};
 
 /// The programs, as compiled.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netbreath.bpf.o"));
@@ -122,7 +125,7 @@ struct Company {
 pub fn load(ask: &Ask) -> Result<Loaded, Error> {
     let forced = forced::forced(&ask.rungs)?;
     let kernel = Kernel::ask(ask.btf.as_deref())?;
-    let wanted = emit_bits(&ask.filter);
+    let wanted = emit_bits(ask);
     let tcp = wanted & emit::TCP != 0;
     let mut company = Company {
         storage: true,
@@ -135,7 +138,7 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
         let mut object = open(ask, &kernel, company)?;
         fill(&mut object, &ask.filter)?;
         let mut reached: Vec<Reached> = Vec::new();
-        for ladder in LADDERS {
+        for ladder in LADDERS.iter().chain([&SEND_BEGIN]) {
             let unwanted = match ladder.hook {
                 Hook::Accept => !ask.accept_hook,
                 // The better rung of the other sees them all.
@@ -191,7 +194,7 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
 }
 
 fn all_rungs() -> impl Iterator<Item = &'static Rung> {
-    hooks::all().flat_map(|ladder| ladder.rungs)
+    hooks::all().chain([&SEND_BEGIN, &PACKET]).flat_map(|ladder| ladder.rungs)
 }
 
 /// A rung that was tried on its own.
@@ -298,7 +301,7 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
     let mut globals = kernel.offsets.clone();
     globals.extend([
         ("FILTER", filter_bits(filter)),
-        ("EMIT", emit_bits(filter)),
+        ("EMIT", emit_bits(ask)),
         ("STATES", filter.states.iter().fold(0, |bits, state| bits | state.bit())),
         ("FAMILY", filter.family.map_or(0, |family| u32::from(family.number()))),
         ("LEVEL", filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.level)),
@@ -307,6 +310,8 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
         ("HAS_ACCEPT", company.accept.into()),
         ("HAS_DESTROY", company.destroy.into()),
         ("HAS_HALF_OPEN", company.half_open.into()),
+        ("SNAP_LEN", ask.packets.as_ref().map_or(MOST_KEPT as u32, |packets| packets.snap_len)),
+        ("HAS_PACKET_FILTER", ask.packets.as_ref().is_some_and(Packets::filters).into()),
     ]);
     let cgroup = filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.id);
 
@@ -321,10 +326,19 @@ fn open(ask: &Ask, kernel: &Kernel, company: Company) -> Result<Object, Error> {
     loader.map_max_entries("RING", *ring_size);
     loader.map_max_entries("SLOTS_BY_ADDR", *max_sockets);
     // The kernel fills these at once, so they are small where nobody asks.
-    let unix = if emit_bits(filter) & emit::UNIX == 0 { 1 } else { *max_sockets };
+    let unix = if emit_bits(ask) & emit::UNIX == 0 { 1 } else { *max_sockets };
     loader.map_max_entries("UNIX_SLOTS", unix.min(MOST_UNIX));
+    let (packets, left) = match &ask.packets {
+        Some(packets) => (packets.ring_size, MOST_LEFT),
+        None => (4096, 1),
+    };
+    loader.map_max_entries("PACKETS", packets);
+    loader.map_max_entries("LEFT", left);
     loader.load(OBJECT).map_err(|source| Error::Load { source: Box::new(source) })
 }
+
+/// Connections without a full socket whose owners are remembered for their packets.
+const MOST_LEFT: u32 = 65_536;
 
 /// UNIX sockets that are remembered at most.
 const MOST_UNIX: u32 = 65_536;
@@ -368,7 +382,8 @@ fn filter_bits(filter: &Filter) -> u32 {
     bits.iter().filter(|(_, set)| *set).fold(0, |all, (bit, _)| all | bit)
 }
 
-fn emit_bits(filter: &Filter) -> u32 {
+fn emit_bits(ask: &Ask) -> u32 {
+    let filter = &ask.filter;
     let bits = [
         (emit::STATE, EventKind::State),
         (emit::ACCEPT, EventKind::Accept),
@@ -384,10 +399,11 @@ fn emit_bits(filter: &Filter) -> u32 {
         (emit::DNS, EventKind::Dns),
         (emit::UNIX, EventKind::Unix),
     ];
+    let packets = if ask.packets.is_some() { emit::PACKET } else { 0 };
     // Names of owners are made from the records of processes, whoever asks for those.
     bits.iter()
         .filter(|(_, kind)| filter.wants(*kind))
-        .fold(emit::PROCESS, |all, (bit, _)| all | bit)
+        .fold(emit::PROCESS | packets, |all, (bit, _)| all | bit)
 }
 
 /// Fills the maps that hold what the filters compare with.
@@ -547,6 +563,7 @@ fn unload(object: &mut Object, rung: &Rung) {
             Some(Program::CgroupSock(program)) => program.unload(),
             Some(Program::CgroupSockAddr(program)) => program.unload(),
             Some(Program::CgroupSkb(program)) => program.unload(),
+            Some(Program::SchedClassifier(program)) => program.unload(),
             _ => Ok(()),
         };
     }
@@ -605,6 +622,7 @@ fn load_program(program: &mut Program, point: &Attach, kernel: &Kernel) -> Resul
         (Program::CgroupSock(program), Attach::Cgroup(_)) => program.load()?,
         (Program::CgroupSockAddr(program), Attach::Cgroup(_)) => program.load()?,
         (Program::CgroupSkb(program), Attach::Cgroup(_)) => program.load()?,
+        (Program::SchedClassifier(program), Attach::Traffic) => program.load()?,
         (Program::Iter(program), Attach::Iterator(name)) => {
             program.load(name, kernel.points()?)?;
         }
