@@ -236,7 +236,7 @@ fn of_tcp(skb: *mut __sk_buff, ends: &Ends, local: bool, party: &mut Party) {
     if sk.is_null() {
         return;
     }
-    let bare = Untyped::new(sk.cast_const().cast());
+    let bare = Untyped::forgetting(sk.cast_const().cast());
     let state = unsafe { (*sk).state };
     if state == TcpState::NewSynRecv as u32 || state == TcpState::TimeWait as u32 {
         mini(bare, party);
@@ -257,7 +257,7 @@ fn of_udp(skb: *mut __sk_buff, ends: &Ends, local: bool, party: &mut Party) {
     if sk.is_null() {
         return;
     }
-    let bare = Untyped::new(sk.cast_const().cast());
+    let bare = Untyped::forgetting(sk.cast_const().cast());
     if local || unsafe { (*sk).dst_port } != 0 || is_local(&ends.target) {
         party.known = Known::Socket as u8;
         party.id = bare.read(config::SOCK_COOKIE());
