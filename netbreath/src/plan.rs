@@ -1,6 +1,7 @@
 //! From what was typed to what it means. Nothing is started or opened here, and
 //! what only the operating system knows is asked through [`Host`].
 
+pub mod capture;
 mod ip;
 pub mod network;
 

@@ -2,3 +2,4 @@
 //! them makes a panic or an endless loop.
 
 pub mod dns;
+pub mod link_type;

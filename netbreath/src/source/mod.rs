@@ -17,6 +17,7 @@ pub mod gap;
 pub mod merge;
 #[cfg(target_os = "linux")]
 pub mod netlink;
+pub mod packet;
 pub mod replay;
 
 /// What a live source is asked for.

@@ -13,6 +13,7 @@ pub mod ifconfig;
 pub mod interface;
 pub mod ip;
 pub mod kind;
+pub mod packet;
 pub mod route;
 pub mod statistic;
 pub mod trace;

@@ -151,6 +151,10 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
                 reached.push(climb(&mut object, ladder, needed, &forced, &kernel)?);
             }
         }
+        if let Some(packets) = &ask.packets {
+            reached.push(Reached { ladder: &PACKET, rung: PACKET.rungs.first(), refused: vec![] });
+            load_packets(&mut object, packets, &kernel)?;
+        }
         for ladder in PASSES.into_iter().filter(|ladder| ladder.events & wanted != 0) {
             reached.push(climb(&mut object, ladder, ladder.needed, &forced, &kernel)?);
         }
@@ -169,6 +173,25 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
         }
         company = true_company;
     }
+}
+
+/// Loads the programs for packets, which are attached to interfaces later.
+fn load_packets(object: &mut Object, packets: &Packets, kernel: &Kernel) -> Result<(), Error> {
+    for rung in PACKET.rungs {
+        for (name, point) in rung.programs() {
+            let is_second_half = name.starts_with("nb_keep");
+            if is_second_half && !packets.filters() {
+                continue;
+            }
+            let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
+            load_program(program, point, kernel).map_err(|Refusal { why, .. }| Error::Hook {
+                hook: PACKET.hook.name(),
+                purpose: PACKET.purpose,
+                why: format!("the kernel refused {name}: {why}"),
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Loads every program of the object on its own and attaches none.
@@ -400,9 +423,14 @@ fn emit_bits(ask: &Ask) -> u32 {
         (emit::UNIX, EventKind::Unix),
     ];
     let packets = if ask.packets.is_some() { emit::PACKET } else { 0 };
+    // Beside packets, no events are usual.
+    let wants = |kind| match ask.packets {
+        Some(_) => filter.names(kind),
+        None => filter.wants(kind),
+    };
     // Names of owners are made from the records of processes, whoever asks for those.
     bits.iter()
-        .filter(|(_, kind)| filter.wants(*kind))
+        .filter(|(_, kind)| wants(*kind))
         .fold(emit::PROCESS | packets, |all, (bit, _)| all | bit)
 }
 
@@ -679,7 +707,7 @@ fn root() -> Result<std::fs::File, Refusal> {
 }
 
 /// What the kernel answered, in one line: a verifier's log goes to a file.
-fn answer(error: &ProgramError) -> String {
+pub fn answer(error: &ProgramError) -> String {
     let ProgramError::LoadError { io_error, verifier_log } = error else {
         let mut text = error.to_string();
         let mut source = std::error::Error::source(error);

@@ -31,6 +31,7 @@ mod forced;
 mod hooks;
 mod load;
 mod look;
+pub mod packet;
 pub mod privilege;
 mod process;
 mod unseen;
@@ -118,6 +119,12 @@ pub enum Error {
     Measure { source: SyscallError },
     #[error("cannot read the kernel programs' debug lines: {source}")]
     Debug { source: aya_log::Error },
+    #[error(
+        "cannot capture on {interface}: the kernel refused tcx: {tcx}; and clsact: {clsact}"
+    )]
+    Attach { interface: String, tcx: String, clsact: String },
+    #[error("the kernel programs and this reader disagree: a packet's record has {len} bytes")]
+    Packet { len: usize },
     #[error("the kernel programs and this reader disagree: {source}")]
     Decode { source: decode::Error },
 }
