@@ -12,8 +12,8 @@ use super::classic::{self, Instruction};
 /// Which way packets go that the program filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    In,
-    Out,
+    In = 0,
+    Out = 1,
 }
 
 /// Why a program cannot be translated.
@@ -102,6 +102,9 @@ pub fn translate(
     code.end(map, index)?;
     Ok(code.words)
 }
+
+/// No packet is as long, so what is added to an offset cannot overflow.
+const FURTHEST: u32 = 0x3fff_ffff;
 
 struct Code {
     words: Vec<Word>,
@@ -220,15 +223,18 @@ impl Code {
     }
 
     fn end(&mut self, map: i32, index: i32) -> Result<(), Error> {
-        for jump in std::mem::take(&mut self.accepts) {
-            self.land(jump)?;
+        let accepts = std::mem::take(&mut self.accepts);
+        if !accepts.is_empty() {
+            for jump in accepts {
+                self.land(jump)?;
+            }
+            self.mov(R1, CTX);
+            // The map's address, which the kernel puts in the place of its descriptor.
+            self.put(0x18, R2, 1, 0, map);
+            self.put(0, 0, 0, 0, 0);
+            self.set(R3, index.cast_unsigned());
+            self.put(CALL, 0, 0, 0, TAIL_CALL);
         }
-        self.mov(R1, CTX);
-        // The map's address, which the kernel puts in the place of its descriptor.
-        self.put(0x18, R2, 1, 0, map);
-        self.put(0, 0, 0, 0, 0);
-        self.set(R3, index.cast_unsigned());
-        self.put(CALL, 0, 0, 0, TAIL_CALL);
         for jump in std::mem::take(&mut self.rejects) {
             self.land(jump)?;
         }
@@ -242,13 +248,19 @@ impl Code {
         // Where each classic instruction begins, and jumps with the one that they go to.
         let mut begins = Vec::with_capacity(program.len());
         let mut jumps: Vec<(usize, usize)> = Vec::new();
-        for (at, instruction) in program.iter().enumerate() {
+        let reached = reached(program);
+        for (at, (instruction, reached)) in program.iter().zip(&reached).enumerate() {
             begins.push(self.words.len());
-            self.instruction(at, instruction, tagged, &mut jumps)?;
+            // The kernel takes no program with instructions that nothing leads to.
+            if *reached {
+                self.instruction(at, instruction, tagged, &mut jumps)?;
+            }
         }
         // A program that has no end lets nothing through.
-        let jump = self.jump();
-        self.rejects.push(jump);
+        if reached.last() == Some(&true) && program.last().is_some_and(|last| !is_last(last)) {
+            let jump = self.jump();
+            self.rejects.push(jump);
+        }
         for (jump, to) in jumps {
             match begins.get(to) {
                 Some(begin) => self.aim(jump, *begin)?,
@@ -503,8 +515,6 @@ impl Code {
 
     /// Loads bytes at X and an offset.
     fn indirect(&mut self, offset: u32, size: u32, tagged: bool) -> Result<(), Error> {
-        /// No packet is as long, so what is added cannot overflow.
-        const FURTHEST: u32 = 0x3fff_ffff;
         self.load(W, R2, FRAME, X);
         if offset > FURTHEST {
             // What overflows is the end for the classic machine.
@@ -558,6 +568,52 @@ impl Code {
             self.put(TO_BIG_ENDIAN, A, 0, 0, 8 * size.cast_signed());
         }
     }
+}
+
+/// Nothing follows it.
+const fn is_last(instruction: &Instruction) -> bool {
+    let Instruction { code, k, .. } = *instruction;
+    match code & 0x07 {
+        classic::RET => true,
+        classic::JMP => code & 0xf0 == classic::JA,
+        // Nothing is left to do after these, either: see `arithmetic` and `indirect`.
+        classic::ALU => {
+            matches!(code & 0xf0, classic::DIV | classic::MOD) && code & classic::X == 0 && k == 0
+        }
+        classic::LD => code & 0xe0 == classic::IND && k > FURTHEST,
+        _ => false,
+    }
+}
+
+/// Whether anything leads to each instruction.
+fn reached(program: &[Instruction]) -> Vec<bool> {
+    let mut reached = vec![false; program.len()];
+    if let Some(first) = reached.first_mut() {
+        *first = true;
+    }
+    // All jumps go on.
+    for (at, instruction) in program.iter().enumerate() {
+        if !reached[at] {
+            continue;
+        }
+        let Instruction { code, jt, jf, k } = *instruction;
+        let next: [Option<usize>; 2] = if code & 0x07 == classic::JMP {
+            match code & 0xf0 {
+                classic::JA => [Some(k as usize), None],
+                _ => [Some(jt.into()), Some(jf.into())],
+            }
+        } else if is_last(instruction) {
+            [None, None]
+        } else {
+            [Some(0), None]
+        };
+        for skip in next.into_iter().flatten() {
+            if let Some(reached) = reached.get_mut(at + 1 + skip) {
+                *reached = true;
+            }
+        }
+    }
+    reached
 }
 
 const fn width(size: u32) -> u8 {

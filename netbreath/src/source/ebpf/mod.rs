@@ -34,6 +34,7 @@ mod look;
 pub mod packet;
 pub mod privilege;
 mod process;
+mod raw;
 mod unseen;
 
 use armed::Armed;
@@ -123,6 +124,17 @@ pub enum Error {
         "cannot capture on {interface}: the kernel refused tcx: {tcx}; and clsact: {clsact}"
     )]
     Attach { interface: String, tcx: String, clsact: String },
+    #[error(transparent)]
+    Filter(#[from] crate::packet::filter::Error),
+    #[error("the kernel refused the filter {text:?}: {source}; {said}")]
+    FilterRefused { text: String, source: std::io::Error, said: String },
+    #[error("cannot hand the filter to the programs for packets: {source}")]
+    FilterPlace { source: std::io::Error },
+    #[error(
+        "the filter {text:?} is for interfaces with more than {most} kinds of link-layer headers: \
+         capture on fewer of them"
+    )]
+    FilterKinds { text: String, most: u32 },
     #[error("the kernel programs and this reader disagree: a packet's record has {len} bytes")]
     Packet { len: usize },
     #[error("the kernel programs and this reader disagree: {source}")]

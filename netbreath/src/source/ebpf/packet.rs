@@ -3,9 +3,10 @@
 
 use std::cell::RefCell;
 use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::tc::{NlOptions, TcAttachOptions, TcError, qdisc_add_clsact};
 use aya::programs::{LinkOrder, Program, ProgramError, SchedClassifier, TcAttachType};
 use netbreath_common::packet::{self as record, Known, Way};
@@ -15,10 +16,11 @@ use tokio::time::Instant;
 
 use super::armed::Armed;
 use super::decode::Decoder;
-use super::{Ebpf, Error, failed, load, take};
+use super::{Ebpf, Error, failed, load, raw, take};
 use crate::event::packet::{Direction, Party};
 use crate::event::{Event, Owner, SocketId};
-use crate::packet::link_type;
+use crate::packet::filter::translate;
+use crate::packet::{filter, link_type};
 use crate::source::packet::{self, Live, Process, Seen, Sink};
 use crate::source::{Ask, Packets, Source, Spot};
 
@@ -86,6 +88,7 @@ pub fn open(ask: &Ask, packets: &Packets, addresses: &[IpAddr]) -> Result<Captur
     let counts = PerCpuArray::try_from(take(object, "PACKET_COUNTS")?)
         .map_err(failed("PACKET_COUNTS"))?;
     know(object, addresses)?;
+    let filters = filter(object, packets)?;
     let mut map: HashMap<_, u32, Interface> =
         HashMap::try_from(load::named(object, "INTERFACES")?).map_err(failed("INTERFACES"))?;
     for (place, spot) in packets.on.iter().enumerate() {
@@ -93,7 +96,10 @@ pub fn open(ask: &Ask, packets: &Packets, addresses: &[IpAddr]) -> Result<Captur
             place: place as u32,
             header: header(spot.interface.link_type),
             loopback: spot.loopback.into(),
-            filter: 0,
+            filter: filters
+                .iter()
+                .position(|of| *of == spot.interface.link_type)
+                .unwrap_or(0) as u32,
         };
         map.insert(spot.interface.index, Interface(value), 0).map_err(failed("INTERFACES"))?;
     }
@@ -102,6 +108,51 @@ pub fn open(ask: &Ask, packets: &Packets, addresses: &[IpAddr]) -> Result<Captur
         rungs.push(attach(object, spot)?);
     }
     Ok(Capture { ebpf, ring, armed, counts, drain_at: Some(Instant::now()), rungs })
+}
+
+/// Loads the filter, for each kind of link-layer header; these kinds.
+fn filter(object: &mut aya::Ebpf, packets: &Packets) -> Result<Vec<u16>, Error> {
+    let Some(text) = &packets.filter else { return Ok(Vec::new()) };
+    let mut kinds: Vec<u16> = packets.on.iter().map(|spot| spot.interface.link_type).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    if kinds.len() > record::programs::FILTERS as usize {
+        let most = record::programs::FILTERS;
+        return Err(Error::FilterKinds { text: text.to_string(), most });
+    }
+    let mut loaded = Vec::new();
+    let map = load::named(object, "PACKET_PROGRAMS")?;
+    let Map::ProgramArray(map) = map else {
+        return Err(Error::FilterPlace { source: std::io::ErrorKind::InvalidInput.into() });
+    };
+    let descriptor = map.fd().as_fd().as_raw_fd();
+    for (place, kind) in kinds.iter().enumerate() {
+        let classic = filter::compile(text, *kind)?;
+        for way in [translate::Way::In, translate::Way::Out] {
+            let tags = *kind == link_type::ETHERNET;
+            let keep = record::programs::KEEP as i32 + way as i32;
+            let words = translate::translate(&classic, way, tags, descriptor, keep)
+                .map_err(filter::Error::from)?;
+            let program = raw::load(&words, "nb_filter").map_err(|(source, said)| {
+                Error::FilterRefused { text: text.to_string(), source, said }
+            })?;
+            loaded.push((record::programs::FILTER + 2 * place as u32 + way as u32, program));
+        }
+    }
+    let put = |index, program: BorrowedFd<'_>| {
+        // SAFETY: the map is open as long as the object is.
+        let map = unsafe { BorrowedFd::borrow_raw(descriptor) };
+        raw::place(map, index, program).map_err(|source| Error::FilterPlace { source })
+    };
+    for (index, program) in &loaded {
+        put(*index, program.as_fd())?;
+    }
+    for (way, name) in ["nb_keep_in", "nb_keep_out"].into_iter().enumerate() {
+        let program = object.program(name).and_then(|program| program.fd().ok());
+        let program = program.ok_or(load::Error::NoProgram { program: name })?;
+        put(record::programs::KEEP + way as u32, program.as_fd())?;
+    }
+    Ok(kinds)
 }
 
 /// Tells the programs which addresses are this machine's.
