@@ -11,7 +11,9 @@ use anyhow::{Context, anyhow};
 use clap::Parser;
 use netbreath::cli::network::normalized;
 use netbreath::capture::{Capturing, Shape, Target};
-use netbreath::cli::{CaptureArgs, Cli, Command, DoctorArgs, FormatName, ServicesArgs, TraceArgs};
+use netbreath::cli::{
+    CaptureArgs, Cli, Command, DoctorArgs, FormatName, HookName, ServicesArgs, TraceArgs,
+};
 use netbreath::doctor::Health;
 use netbreath::host::Host;
 use netbreath::format::pcapng::Encoder;
@@ -21,7 +23,7 @@ use netbreath::plan::network::Plan;
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
 use netbreath::source::merge::Merged;
 use netbreath::source::packet::Live;
-use netbreath::source::{Source, ebpf, netlink, replay};
+use netbreath::source::{Source, ebpf, netlink, replay, socket};
 use netbreath::{answer, command, doctor, host, plan};
 
 fn main() -> ExitCode {
@@ -137,12 +139,40 @@ fn capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
         .build()
         .context("cannot start the loop that waits for packets")?;
     runtime.block_on(async {
-        let source = ebpf::packet::open(&plan.ask, &plan.packets, &addresses).map_err(|error| {
-            Failure {
-                code: if error.is_privilege() { PRIVILEGE } else { WRONG },
-                error: error.into(),
+        let refused = if plan.hook == Some(HookName::Packet) {
+            None
+        } else {
+            match ebpf::packet::open(&plan.ask, &plan.packets, &addresses) {
+                Ok(source) => return take(&plan, source).await,
+                // A packet socket needs less, but knows no owners.
+                Err(error)
+                    if plan.hook.is_none() && !plan.needs_owners && error.is_of_programs() =>
+                {
+                    Some(error)
+                }
+                Err(error) => {
+                    let code = if error.is_privilege() { PRIVILEGE } else { WRONG };
+                    return Err(Failure { code, error: error.into() });
+                }
+            }
+        };
+        let source = socket::open(&plan.packets).map_err(|error| {
+            let code = if error.is_privilege() { PRIVILEGE } else { WRONG };
+            // Of two refusals the first tells more.
+            match refused.as_ref() {
+                Some(refused) if error.is_privilege() => {
+                    Failure { code, error: anyhow!(refused.to_string()) }
+                }
+                _ => Failure { code, error: error.into() },
             }
         })?;
+        if let Some(refused) = refused {
+            // Why ignored: talk that nobody hears is no reason to end.
+            let _ = writeln!(
+                io::stderr(),
+                "gap: whose packets are is not known: they come from packet sockets, since {refused}"
+            );
+        }
         take(&plan, source).await
     })
 }

@@ -23,6 +23,8 @@ pub struct Capture {
     pub ask: Ask,
     pub packets: Packets,
     pub hook: Option<HookName>,
+    /// A filter asks whose packets are.
+    pub needs_owners: bool,
     pub command: Vec<OsString>,
     pub to: To,
     pub count: Option<NonZeroU64>,
@@ -131,6 +133,7 @@ pub fn capture(args: &CaptureArgs, host: &impl Host, links: &[Link]) -> Result<C
         },
         packets,
         hook: args.hook,
+        needs_owners: owners(args).is_some(),
         command: args.command.clone(),
         to,
         count: args.count,

@@ -19,6 +19,8 @@ pub mod merge;
 pub mod netlink;
 pub mod packet;
 pub mod replay;
+#[cfg(target_os = "linux")]
+pub mod socket;
 
 /// What a live source is asked for.
 #[derive(Clone, Debug)]

@@ -146,6 +146,11 @@ impl Error {
     pub const fn is_privilege(&self) -> bool {
         matches!(self, Error::Load(load::Error::Privilege { .. }))
     }
+
+    /// The kernel takes no such programs from us; what was asked for makes sense.
+    pub const fn is_of_programs(&self) -> bool {
+        matches!(self, Error::Load(_) | Error::Attach { .. } | Error::FilterRefused { .. })
+    }
 }
 
 /// Attaches the hooks and takes stock of the sockets that exist. When this returns,
