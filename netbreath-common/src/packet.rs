@@ -165,7 +165,7 @@ mod tests {
         let mut bytes = [0u8; 176];
         assert!(read(&bytes).is_some());
         bytes[12..16].copy_from_slice(&16u32.to_ne_bytes());
-        assert_eq!(read(&bytes).unwrap().1.len(), 16);
+        assert_eq!(read(&bytes).map(|(_, bytes)| bytes.len()), Some(16));
         bytes[12..16].copy_from_slice(&17u32.to_ne_bytes());
         assert!(read(&bytes).is_none());
         assert!(read(&bytes[..159]).is_none());

@@ -4,7 +4,7 @@
 use core::arch::asm;
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
-use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, __sk_buff};
+use aya_ebpf::bindings::{__sk_buff, BPF_F_MMAPABLE, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
@@ -77,14 +77,14 @@ pub fn keep(skb: *mut __sk_buff, packet: &mut Packet, counts: *mut Counts) {
     };
     // From the smallest up: most packets are small, and those that are not are few.
     let kept = match packet.kept as usize {
-        ..=128 => put::<{ ROOMS[0] }>(skb, packet),
-        ..=256 => put::<{ ROOMS[1] }>(skb, packet),
-        ..=736 => put::<{ ROOMS[2] }>(skb, packet),
-        ..=1536 => put::<{ ROOMS[3] }>(skb, packet),
-        ..=4096 => put::<{ ROOMS[4] }>(skb, packet),
-        ..=9216 => put::<{ ROOMS[5] }>(skb, packet),
-        ..=24_576 => put::<{ ROOMS[6] }>(skb, packet),
-        ..=66_048 => put::<{ ROOMS[7] }>(skb, packet),
+        n if n <= ROOMS[0] => put::<{ ROOMS[0] }>(skb, packet),
+        n if n <= ROOMS[1] => put::<{ ROOMS[1] }>(skb, packet),
+        n if n <= ROOMS[2] => put::<{ ROOMS[2] }>(skb, packet),
+        n if n <= ROOMS[3] => put::<{ ROOMS[3] }>(skb, packet),
+        n if n <= ROOMS[4] => put::<{ ROOMS[4] }>(skb, packet),
+        n if n <= ROOMS[5] => put::<{ ROOMS[5] }>(skb, packet),
+        n if n <= ROOMS[6] => put::<{ ROOMS[6] }>(skb, packet),
+        n if n <= ROOMS[7] => put::<{ ROOMS[7] }>(skb, packet),
         _ => put::<{ ROOMS[8] }>(skb, packet),
     };
     match kept {

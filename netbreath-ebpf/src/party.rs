@@ -8,8 +8,8 @@ use core::ffi::c_void;
 
 use aya_ebpf::bindings::{__sk_buff, BPF_ANY, bpf_sock, bpf_sock_tuple};
 use aya_ebpf::helpers::generated::{
-    bpf_get_socket_cookie, bpf_sk_fullsock, bpf_sk_lookup_udp, bpf_sk_release,
-    bpf_skb_load_bytes, bpf_skc_lookup_tcp,
+    bpf_get_socket_cookie, bpf_sk_fullsock, bpf_sk_lookup_udp, bpf_sk_release, bpf_skb_load_bytes,
+    bpf_skc_lookup_tcp,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, LruHashMap};
@@ -51,7 +51,7 @@ struct Left {
 #[inline(always)]
 pub fn leave(slot: &Slot) {
     let left = Left { owner: *slot::owner(slot), cgroup: slot.socket.cgroup };
-    let _ = LEFT.insert(slot.socket.id, &left, BPF_ANY.into());
+    let _ = LEFT.insert(slot.socket.id, left, BPF_ANY.into());
 }
 
 /// The ends of a packet as it has them.
@@ -70,14 +70,8 @@ pub struct Ends {
 /// Reads the ends of a packet; nothing if it has none that a socket could have.
 #[inline(always)]
 pub fn ends(skb: *mut __sk_buff, header: u32) -> Option<Ends> {
-    let mut ends = Ends {
-        source: [0; 16],
-        target: [0; 16],
-        ports: [0; 2],
-        v6: false,
-        proto: 0,
-        opens: false,
-    };
+    let mut ends =
+        Ends { source: [0; 16], target: [0; 16], ports: [0; 2], v6: false, proto: 0, opens: false };
     let transport = match u16::from_be(unsafe { (*skb).protocol } as u16) {
         0x0800 => {
             let ip: [u8; 20] = load(skb, header)?;
@@ -109,10 +103,8 @@ pub fn ends(skb: *mut __sk_buff, header: u32) -> Option<Ends> {
             const SYN: u8 = 0x02;
             const ACK: u8 = 0x10;
             let tcp: [u8; 14] = load(skb, transport)?;
-            ends.ports = [
-                u16::from_ne_bytes([tcp[0], tcp[1]]),
-                u16::from_ne_bytes([tcp[2], tcp[3]]),
-            ];
+            ends.ports =
+                [u16::from_ne_bytes([tcp[0], tcp[1]]), u16::from_ne_bytes([tcp[2], tcp[3]])];
             ends.opens = tcp[13] & (SYN | ACK) == SYN;
         }
         IPPROTO_UDP => ends.ports = load(skb, transport)?,

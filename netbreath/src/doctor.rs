@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 
 use crate::event::Family;
 use crate::filter::{Cgroup, EventKind, Filter, Network};
-use crate::source::{Ask, Packets};
 use crate::source::ebpf::{self, Reached, Tracefs, Tried, Verdict, privilege};
+use crate::source::{Ask, Packets};
 
 /// What the examination found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

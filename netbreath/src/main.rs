@@ -9,14 +9,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
-use netbreath::cli::network::normalized;
 use netbreath::capture::{Capturing, Shape, Target};
+use netbreath::cli::network::normalized;
 use netbreath::cli::{
     CaptureArgs, Cli, Command, DoctorArgs, FormatName, HookName, ServicesArgs, TraceArgs,
 };
 use netbreath::doctor::Health;
-use netbreath::host::Host;
 use netbreath::format::pcapng::Encoder;
+use netbreath::host::Host;
 use netbreath::output::Output;
 use netbreath::plan::capture::To;
 use netbreath::plan::network::Plan;
@@ -235,10 +235,9 @@ async fn take<S: Live>(plan: &plan::capture::Capture, mut source: S) -> Result<E
         interfaces: plan.packets.on.iter().map(|spot| spot.interface.clone()).collect(),
         filter: plan.packets.filter.as_deref(),
     };
-    let outcome = capturing
-        .run(&mut source, netbreath::capture::now())
-        .await
-        .map_err(|error| Failure { code: if started { OURS } else { WRONG }, error: error.into() })?;
+    let outcome = capturing.run(&mut source, netbreath::capture::now()).await.map_err(|error| {
+        Failure { code: if started { OURS } else { WRONG }, error: error.into() }
+    })?;
     Ok(ExitCode::from(outcome.command.unwrap_or(0)))
 }
 

@@ -98,7 +98,7 @@ impl Encoder {
                 put(out, wall.rem_euclid(1_000_000_000) as u32);
                 let tag = tag(seen);
                 put(out, (seen.data().len() + tag.map_or(0, |tag| tag.len())) as u32);
-                put(out, seen.len() + tag.map_or(0, |tag| tag.len() as u32));
+                put(out, seen.wire_len() + tag.map_or(0, |tag| tag.len() as u32));
                 data(seen, tag, out);
             }
         }
@@ -144,7 +144,7 @@ impl Pcapng {
             put(out, (wall as u64 >> 32) as u32);
             put(out, wall as u32);
             put(out, (seen.data().len() + extra) as u32);
-            put(out, seen.len() + extra as u32);
+            put(out, seen.wire_len() + extra as u32);
             data(seen, tag, out);
             pad(out, seen.data().len() + extra);
             let flags: u32 = match seen.direction() {
@@ -358,7 +358,7 @@ mod tests {
         fn direction(&self) -> Direction {
             Direction::Out
         }
-        fn len(&self) -> u32 {
+        fn wire_len(&self) -> u32 {
             60
         }
         fn data(&self) -> &[u8] {

@@ -56,7 +56,9 @@ pub enum Error {
     NoneUp,
     #[error("{count} interfaces are too many at once: {INTERFACES} can be captured on")]
     TooMany { count: usize },
-    #[error("the interface {name} carries packets of a kind that is not known here (ARPHRD {kind})")]
+    #[error(
+        "the interface {name} carries packets of a kind that is not known here (ARPHRD {kind})"
+    )]
     Unknown { name: String, kind: u16 },
     #[error(
         "{first} and {second} carry packets with different link-layer headers, which a file of \
@@ -187,10 +189,8 @@ fn spots(
     if chosen.len() > INTERFACES as usize {
         return Err(Error::TooMany { count: chosen.len() });
     }
-    let spots: Vec<Spot> = chosen
-        .into_iter()
-        .map(|link| spot(link, way, snap_len))
-        .collect::<Result<_, Error>>()?;
+    let spots: Vec<Spot> =
+        chosen.into_iter().map(|link| spot(link, way, snap_len)).collect::<Result<_, Error>>()?;
     let names: Vec<&str> = spots.iter().map(|spot| &*spot.interface.name).collect();
     let choice = typed.is_empty().then(|| {
         format!(
@@ -219,12 +219,8 @@ fn spot(link: &Link, way: Option<Way>, snap_len: u32) -> Result<Spot, Error> {
     };
     let link_type = link_type::of(link.hardware)
         .ok_or_else(|| Error::Unknown { name: link.ifname.clone(), kind: link.hardware })?;
-    let interface = Interface {
-        index: link.ifindex,
-        name: Arc::from(&*link.ifname),
-        link_type,
-        snap_len,
-    };
+    let interface =
+        Interface { index: link.ifindex, name: Arc::from(&*link.ifname), link_type, snap_len };
     Ok(Spot { interface: Arc::new(interface), loopback, incoming, outgoing })
 }
 

@@ -16,7 +16,7 @@ pub trait Seen {
     fn place(&self) -> usize;
     fn direction(&self) -> Direction;
     /// Bytes on the wire.
-    fn len(&self) -> u32;
+    fn wire_len(&self) -> u32;
     /// Those that were kept. A tag that the device has taken out is not in it: see `tag`.
     fn data(&self) -> &[u8];
     /// The tag of a virtual LAN that the device has taken out: protocol and tag.
@@ -52,7 +52,7 @@ pub const BEFORE_TAG: usize = 12;
 pub fn complete(seen: &impl Seen, interface: &Arc<Interface>) -> Packet {
     let (party, peer) = seen.parties();
     let Party { socket, state, owner, cgroup } = party;
-    let (mut len, data) = (seen.len(), seen.data());
+    let (mut len, data) = (seen.wire_len(), seen.data());
     let data = match seen.tag() {
         Some(tag) if data.len() >= BEFORE_TAG => {
             len += 4;

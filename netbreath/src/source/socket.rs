@@ -132,10 +132,8 @@ impl Ring {
             .map(|one| libc::sock_filter { code: one.code, jt: one.jt, jf: one.jf, k: one.k })
             .collect();
         if !filter.is_empty() {
-            let program = libc::sock_fprog {
-                len: filter.len() as u16,
-                filter: filter.as_ptr().cast_mut(),
-            };
+            let program =
+                libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
             set(&socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
                 .map_err(failed("attach the filter"))?;
         }
@@ -386,7 +384,7 @@ impl Seen for Taken<'_> {
         self.direction
     }
 
-    fn len(&self) -> u32 {
+    fn wire_len(&self) -> u32 {
         self.len
     }
 

@@ -33,6 +33,14 @@ const NEEDS: &[Need] = &[
         arch: "gcc",
     },
     Need {
+        command: "pcap-config",
+        purpose: Purpose::Build,
+        what_for: "comes with libpcap, which reads filters for packets",
+        debian: "libpcap-dev",
+        fedora: "libpcap-devel",
+        arch: "libpcap",
+    },
+    Need {
         command: "ip",
         purpose: Purpose::Test,
         what_for: "tests make network namespaces",
@@ -55,6 +63,22 @@ const NEEDS: &[Need] = &[
         debian: "net-tools",
         fedora: "net-tools",
         arch: "net-tools",
+    },
+    Need {
+        command: "tcpdump",
+        purpose: Purpose::Test,
+        what_for: "tests compare with what it captures",
+        debian: "tcpdump",
+        fedora: "tcpdump",
+        arch: "tcpdump",
+    },
+    Need {
+        command: "tshark",
+        purpose: Purpose::Test,
+        what_for: "tests have it, capinfos and editcap read our files",
+        debian: "tshark wireshark-common",
+        fedora: "wireshark-cli",
+        arch: "wireshark-cli",
     },
     Need {
         command: "qemu-system-x86_64",
@@ -236,11 +260,31 @@ mod tests {
         let needs: Vec<&Need> = NEEDS.iter().collect();
         assert_eq!(
             packages(Family::Debian, &needs),
-            ["gcc", "libc6-dev", "iproute2", "net-tools", "qemu-system-x86", "xz-utils"]
+            [
+                "gcc",
+                "libc6-dev",
+                "libpcap-dev",
+                "iproute2",
+                "net-tools",
+                "tcpdump",
+                "tshark",
+                "wireshark-common",
+                "qemu-system-x86",
+                "xz-utils"
+            ]
         );
         assert_eq!(
             packages(Family::Fedora, &needs),
-            ["gcc", "iproute", "net-tools", "qemu-system-x86-core", "xz"]
+            [
+                "gcc",
+                "libpcap-devel",
+                "iproute",
+                "net-tools",
+                "tcpdump",
+                "wireshark-cli",
+                "qemu-system-x86-core",
+                "xz"
+            ]
         );
     }
 

@@ -74,7 +74,8 @@ fn run(program: &[Word], packet: &Packet) -> bool {
             _ => match code & 7 {
                 4 | 7 => {
                     let a = registers[to];
-                    let (x, y) = if wide { (a, operand) } else { (a & 0xffff_ffff, operand & 0xffff_ffff) };
+                    let (x, y) =
+                        if wide { (a, operand) } else { (a & 0xffff_ffff, operand & 0xffff_ffff) };
                     let narrow = |value: u32| u64::from(value);
                     let (p, q) = (x as u32, y as u32);
                     registers[to] = match (code & 0xf0, wide) {
@@ -97,7 +98,8 @@ fn run(program: &[Word], packet: &Packet) -> bool {
                 }
                 5 | 6 => {
                     let a = registers[to];
-                    let (x, y) = if wide { (a, operand) } else { (a & 0xffff_ffff, operand & 0xffff_ffff) };
+                    let (x, y) =
+                        if wide { (a, operand) } else { (a & 0xffff_ffff, operand & 0xffff_ffff) };
                     let taken = match code & 0xf0 {
                         0x10 => x == y,
                         0x20 => x > y,
@@ -211,20 +213,62 @@ fn packet(chance: &mut Chance, link_type: u16) -> Vec<u8> {
 }
 
 const WORDS: &[&str] = &[
-    "tcp", "udp", "icmp", "icmp6", "ip", "ip6", "arp", "sctp", "igmp", "port 80", "port 53",
-    "src port 8080", "dst port 80", "tcp port 80", "udp port 53", "portrange 50-100",
-    "host 10.0.0.1", "src host 10.0.0.2", "dst net 10.0.0.0/24", "net 192.168.0.0/16",
-    "ip6 host 2001:db8::1", "src host 2001:db8::2", "greater 60", "less 70", "len > 54",
-    "ip[0] & 0xf > 5", "tcp[tcpflags] & (tcp-syn|tcp-ack) != 0", "tcp[13] = 0x12",
-    "ip[6:2] & 0x1fff != 0", "udp[4:2] > 0x100", "ip proto 17", "ip6 proto 6", "ip[8] < 65",
-    "icmp[icmptype] = icmp-echo", "ip protochain 6", "tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x01020000",
-    "ip[2:2] - 20 > 30", "ip[9] * 2 = 12", "(ip[3] + ip[1]) / 2 != 7", "ip[3] % 7 = 4",
-    "1 << ip[8] > 3", "ip broadcast", "ip multicast", "ip6 multicast",
+    "tcp",
+    "udp",
+    "icmp",
+    "icmp6",
+    "ip",
+    "ip6",
+    "arp",
+    "sctp",
+    "igmp",
+    "port 80",
+    "port 53",
+    "src port 8080",
+    "dst port 80",
+    "tcp port 80",
+    "udp port 53",
+    "portrange 50-100",
+    "host 10.0.0.1",
+    "src host 10.0.0.2",
+    "dst net 10.0.0.0/24",
+    "net 192.168.0.0/16",
+    "ip6 host 2001:db8::1",
+    "src host 2001:db8::2",
+    "greater 60",
+    "less 70",
+    "len > 54",
+    "ip[0] & 0xf > 5",
+    "tcp[tcpflags] & (tcp-syn|tcp-ack) != 0",
+    "tcp[13] = 0x12",
+    "ip[6:2] & 0x1fff != 0",
+    "udp[4:2] > 0x100",
+    "ip proto 17",
+    "ip6 proto 6",
+    "ip[8] < 65",
+    "icmp[icmptype] = icmp-echo",
+    "ip protochain 6",
+    "tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x01020000",
+    "ip[2:2] - 20 > 30",
+    "ip[9] * 2 = 12",
+    "(ip[3] + ip[1]) / 2 != 7",
+    "ip[3] % 7 = 4",
+    "1 << ip[8] > 3",
+    "ip broadcast",
+    "ip multicast",
+    "ip6 multicast",
 ];
 
 const ETHERNET_WORDS: &[&str] = &[
-    "ether broadcast", "ether multicast", "ether host 00:01:ff:00:01:ff", "ether proto 0x0800",
-    "vlan", "vlan 1", "ether[0] & 1 = 0", "ether[12:2] > 1500", "mpls",
+    "ether broadcast",
+    "ether multicast",
+    "ether host 00:01:ff:00:01:ff",
+    "ether proto 0x0800",
+    "vlan",
+    "vlan 1",
+    "ether[0] & 1 = 0",
+    "ether[12:2] > 1500",
+    "mpls",
 ];
 
 fn expression(chance: &mut Chance, link_type: u16, depth: u32) -> String {
@@ -259,7 +303,11 @@ fn translated_filters_say_what_classic_ones_say() {
             let linear = chance.below(bytes.len() as u64 + 1) as usize;
             let expected = classic::run(&program, &bytes, bytes.len() as u32);
             let packet = Packet { bytes: &bytes, linear, tag: None };
-            assert_eq!(run(&kernel, &packet), expected, "{text}: {bytes:x?}, {linear} in one piece");
+            assert_eq!(
+                run(&kernel, &packet),
+                expected,
+                "{text}: {bytes:x?}, {linear} in one piece"
+            );
             *(if expected { &mut passed } else { &mut refused }) += 1;
         }
     }
@@ -306,8 +354,10 @@ fn any_program_says_the_same() {
                     0 => chance.one(&[0x20, 0x28, 0x30, 0x40, 0x48, 0x50, 0x00, 0x80]),
                     1 => chance.one(&[0x01, 0x81, 0xb1, 0x07, 0x87]),
                     2 => chance.one(&[0x60, 0x61, 0x02, 0x03]),
-                    3 | 4 => chance.one(&[0x04, 0x14, 0x24, 0x34, 0x44, 0x54, 0x64, 0x74, 0x94, 0xa4])
-                        | chance.one(&[0, 8]),
+                    3 | 4 => {
+                        chance.one(&[0x04, 0x14, 0x24, 0x34, 0x44, 0x54, 0x64, 0x74, 0x94, 0xa4])
+                            | chance.one(&[0, 8])
+                    }
                     5 => 0x84,
                     6 => chance.one(&[0x15, 0x25, 0x35, 0x45]) | chance.one(&[0, 8]),
                     _ => chance.one(&[0x05, 0x16, 0x16, 0x06]),

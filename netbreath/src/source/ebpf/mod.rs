@@ -120,9 +120,7 @@ pub enum Error {
     Measure { source: SyscallError },
     #[error("cannot read the kernel programs' debug lines: {source}")]
     Debug { source: aya_log::Error },
-    #[error(
-        "cannot capture on {interface}: the kernel refused tcx: {tcx}; and clsact: {clsact}"
-    )]
+    #[error("cannot capture on {interface}: the kernel refused tcx: {tcx}; and clsact: {clsact}")]
     Attach { interface: String, tcx: String, clsact: String },
     #[error(transparent)]
     Filter(#[from] crate::packet::filter::Error),

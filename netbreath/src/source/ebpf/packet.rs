@@ -85,8 +85,8 @@ pub fn open(ask: &Ask, packets: &Packets, addresses: &[IpAddr]) -> Result<Captur
     let ring = unsafe { AsyncFd::register_with_interest(ring, tokio::io::Interest::READABLE) }
         .map_err(|error| Error::Ring { source: error.into_parts().1 })?;
     let armed = Armed::map(take(object, "PACKETS_ARMED")?)?;
-    let counts = PerCpuArray::try_from(take(object, "PACKET_COUNTS")?)
-        .map_err(failed("PACKET_COUNTS"))?;
+    let counts =
+        PerCpuArray::try_from(take(object, "PACKET_COUNTS")?).map_err(failed("PACKET_COUNTS"))?;
     know(object, addresses)?;
     let filters = filter(object, packets)?;
     let mut map: HashMap<_, u32, Interface> =
@@ -96,10 +96,8 @@ pub fn open(ask: &Ask, packets: &Packets, addresses: &[IpAddr]) -> Result<Captur
             place: place as u32,
             header: header(spot.interface.link_type),
             loopback: spot.loopback.into(),
-            filter: filters
-                .iter()
-                .position(|of| *of == spot.interface.link_type)
-                .unwrap_or(0) as u32,
+            filter: filters.iter().position(|of| *of == spot.interface.link_type).unwrap_or(0)
+                as u32,
         };
         map.insert(spot.interface.index, Interface(value), 0).map_err(failed("INTERFACES"))?;
     }
@@ -196,11 +194,7 @@ fn attach(object: &mut aya::Ebpf, spot: &Spot) -> Result<Rung, Error> {
         let Some(Program::SchedClassifier(program)) = object.program_mut(name) else {
             return Err(load::Error::NoProgram { program: name }.into());
         };
-        reached = attach_one(program, spot, way).map_err(|(tcx, clsact)| Error::Attach {
-            interface: spot.interface.name.to_string(),
-            tcx: load::answer(&tcx),
-            clsact: load::answer(&clsact),
-        })?;
+        reached = attach_one(program, spot, way)?;
     }
     Ok(reached)
 }
@@ -210,28 +204,29 @@ fn attach_one(
     program: &mut SchedClassifier,
     spot: &Spot,
     way: TcAttachType,
-) -> Result<Rung, (ProgramError, ProgramError)> {
+) -> Result<Rung, Error> {
     let name = &*spot.interface.name;
     let tcx = TcAttachOptions::TcxOrder(LinkOrder::default());
     let Err(refused) = program.attach_with_options(name, way, tcx) else { return Ok(Rung::Tcx) };
+    let failed = |clsact: ProgramError| Error::Attach {
+        interface: name.to_owned(),
+        tcx: load::answer(&refused),
+        clsact: load::answer(&clsact),
+    };
     match qdisc_add_clsact(name) {
         Ok(()) | Err(TcError::AlreadyAttached) => {}
-        Err(error) => return Err((refused, ProgramError::TcError(error))),
+        Err(error) => return Err(failed(ProgramError::TcError(error))),
     }
-    match program.attach_with_options(name, way, TcAttachOptions::Netlink(NlOptions::default())) {
-        Ok(_) => Ok(Rung::Clsact),
-        Err(error) => Err((refused, error)),
-    }
+    program
+        .attach_with_options(name, way, TcAttachOptions::Netlink(NlOptions::default()))
+        .map_err(failed)?;
+    Ok(Rung::Clsact)
 }
 
 impl Live for Capture {
     type Error = Error;
 
-    async fn next(
-        &mut self,
-        sink: &mut impl Sink,
-        events: &mut Vec<Event>,
-    ) -> Result<(), Error> {
+    async fn next(&mut self, sink: &mut impl Sink, events: &mut Vec<Event>) -> Result<(), Error> {
         let Capture { ebpf, ring, drain_at, .. } = self;
         tokio::select! {
             biased;
@@ -294,8 +289,7 @@ impl Capture {
         while drained < BATCH
             && let Some(bytes) = ring.get_mut().next()
         {
-            let (packet, data) =
-                record::read(&bytes).ok_or(Error::Packet { len: bytes.len() })?;
+            let (packet, data) = record::read(&bytes).ok_or(Error::Packet { len: bytes.len() })?;
             let decoder = RefCell::new(&mut ebpf.decoder);
             sink.packet(&Taken { packet, data, boot: ebpf.boot, decoder });
             drained += 1;
@@ -329,8 +323,8 @@ impl Taken<'_> {
     /// The two ends: the one that the packet is listed under comes first.
     fn ends(&self) -> (&record::Party, &record::Party) {
         let (from, to) = (&self.packet.from, &self.packet.to);
-        let sent = self.packet.way == Way::Out as u8
-            || Known::from_number(from.known) != Known::Nothing;
+        let sent =
+            self.packet.way == Way::Out as u8 || Known::from_number(from.known) != Known::Nothing;
         if sent { (from, to) } else { (to, from) }
     }
 
@@ -361,7 +355,7 @@ impl Seen for Taken<'_> {
         if self.packet.way == Way::Out as u8 { Direction::Out } else { Direction::In }
     }
 
-    fn len(&self) -> u32 {
+    fn wire_len(&self) -> u32 {
         self.packet.len
     }
 

@@ -36,10 +36,9 @@ pub fn load(words: &[u64], name: &str) -> Result<OwnedFd, (io::Error, String)> {
     };
     let len = name.len().min(15);
     attributes.name[..len].copy_from_slice(&name.as_bytes()[..len]);
-    match call(bpf_cmd::BPF_PROG_LOAD, &attributes) {
+    if let Ok(fd) = call(bpf_cmd::BPF_PROG_LOAD, &attributes) {
         // SAFETY: the kernel has just made the descriptor, for us alone.
-        Ok(fd) => return Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        Err(_) => {}
+        return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
     }
     // Once more, for what the verifier says.
     attributes.log_level = 1;
