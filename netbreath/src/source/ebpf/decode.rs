@@ -364,6 +364,12 @@ impl Decoder {
         }
     }
 
+    /// Whether all was read that was told of a process until it was seen as an owner.
+    pub fn is_current(&self, owner: &record::Owner) -> bool {
+        let known = self.processes.find(owner.pid, owner.start);
+        owner.pid == 0 || known.is_some_and(|known| known.newer_comm(owner.exec).is_some())
+    }
+
     /// Who it is.
     pub fn owner(&self, owner: &record::Owner) -> Option<Owner> {
         let how = match record::How::from_number(owner.how) {

@@ -393,6 +393,15 @@ impl Ebpf {
         Ok(())
     }
 
+    /// Reads what is in the ring, so that all is known of processes that was told. Events
+    /// are delivered later.
+    fn catch_up(&mut self) -> Result<(), Error> {
+        if self.drain()? {
+            self.drain_at.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
     /// Decodes what is in the ring into `held`. Whether there was anything.
     fn drain(&mut self) -> Result<bool, Error> {
         if let Some(lines) = &mut self.debug {

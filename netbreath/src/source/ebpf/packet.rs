@@ -290,6 +290,11 @@ impl Capture {
             && let Some(bytes) = ring.get_mut().next()
         {
             let (packet, data) = record::read(&bytes).ok_or(Error::Packet { len: bytes.len() })?;
+            let current = |party: &record::Party| ebpf.decoder.is_current(&party.owner);
+            if !current(&packet.from) || !current(&packet.to) {
+                // What program a process became stands in the other ring, and came before.
+                ebpf.catch_up()?;
+            }
             let decoder = RefCell::new(&mut ebpf.decoder);
             sink.packet(&Taken { packet, data, boot: ebpf.boot, decoder });
             drained += 1;
