@@ -128,6 +128,9 @@ fn capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
     let mut network = host::network::Network::open().context("cannot ask for interfaces")?;
     let links = network.links(false).context("cannot ask for interfaces")?;
     let plan = plan::capture::capture(args, &host::System, &links)?;
+    if plan.explain {
+        return print(plan::capture::explain(&plan)?.as_bytes());
+    }
     let addresses: Vec<_> = network
         .addresses(None)
         .context("cannot ask for addresses")?

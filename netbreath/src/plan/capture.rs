@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use netbreath_common::packet::{INTERFACES, MOST_KEPT};
 
-use super::{Error as Common, duration, filter, ring_size};
+use super::{Error as Common, duration, ring_size};
 use crate::cli::{CaptureArgs, HookName, TraceArgs, Way};
 use crate::event::network::{Link, LinkFlags};
 use crate::event::packet::Interface;
 use crate::host::Host;
-use crate::packet::link_type;
+use crate::packet::filter::translate::{Way as Direction, translate};
+use crate::packet::{filter, link_type};
 use crate::source::{Ask, Packets, Spot};
 
 /// A capture that makes sense.
@@ -85,7 +86,7 @@ pub fn capture(args: &CaptureArgs, host: &impl Host, links: &[Link]) -> Result<C
         state: args.state.clone(),
         ..TraceArgs::default()
     };
-    let filter = filter(&like, host)?;
+    let filter = super::filter(&like, host)?;
     if args.hook == Some(HookName::Packet)
         && let Some(option) = owners(args)
     {
@@ -144,6 +145,54 @@ pub fn capture(args: &CaptureArgs, host: &impl Host, links: &[Link]) -> Result<C
         explain: args.explain,
         choice,
     })
+}
+
+/// Which part of the filters runs where.
+pub fn explain(plan: &Capture) -> Result<String, filter::Error> {
+    let mut text = String::new();
+    let mut line = |words: &str| {
+        text.push_str(words);
+        text.push('\n');
+    };
+    let socket = plan.hook == Some(HookName::Packet);
+    match &plan.packets.filter {
+        None => line("no FILTER: every packet passes"),
+        Some(typed) => {
+            line(&format!("FILTER {typed:?} runs in the kernel, before anything is copied:"));
+            let mut kinds: Vec<u16> =
+                plan.packets.on.iter().map(|spot| spot.interface.link_type).collect();
+            kinds.sort_unstable();
+            kinds.dedup();
+            for kind in kinds {
+                let classic = filter::compile(typed, kind)?;
+                let names: Vec<&str> = plan
+                    .packets
+                    .on
+                    .iter()
+                    .filter(|spot| spot.interface.link_type == kind)
+                    .map(|spot| &*spot.interface.name)
+                    .collect();
+                let (names, count) = (names.join(", "), classic.len());
+                if socket {
+                    line(&format!("  {names}: {count} instructions of the packet socket's filter"));
+                } else {
+                    let words = translate(&classic, Direction::In, kind == link_type::ETHERNET, 0, 0)?;
+                    line(&format!(
+                        "  {names}: {count} classic instructions, {} as a program of the kernel",
+                        words.len()
+                    ));
+                }
+            }
+        }
+    }
+    if plan.needs_owners {
+        line(
+            "owners and states are compared in the kernel, after FILTER and before anything is \
+             copied",
+        );
+    }
+    line(&format!("of what passes, {} bytes are copied to netbreath", plan.packets.snap_len));
+    Ok(text)
 }
 
 /// The first option that asks for owners.

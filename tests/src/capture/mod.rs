@@ -55,7 +55,7 @@ pub const ALL: &[Case] = &[
     case("output::lines", 4, output::lines),
     case("output::full_disk", 5, output::full_disk),
     case("output::broken_pipe", 2, output::broken_pipe),
-    case("output::filter_of_tcpdump", 30, output::filter_of_tcpdump),
+    case("output::filter_of_tcpdump", 15, output::filter_of_tcpdump),
     case("output::packet_socket", 6, output::packet_socket),
     case("loss::counted_exactly", 6, loss::counted_exactly),
 ];

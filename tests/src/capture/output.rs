@@ -203,38 +203,23 @@ pub fn broken_pipe(report: &mut Report) -> Result<()> {
 pub fn filter_of_tcpdump(report: &mut Report) -> Result<()> {
     const FILTERS: &[&str] = &[
         "tcp",
-        "udp",
-        "ip",
         "ip6",
-        "icmp",
         "icmp6 or icmp",
-        "host 127.0.0.1",
-        "src host 127.0.0.1 and tcp",
-        "net 127.0.0.0/8",
         "portrange 1-65535 and not tcp",
         "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
-        "tcp[tcpflags] == tcp-ack",
-        "ip[2:2] > 60",
         "len > 80",
-        "less 70",
         "greater 75 and udp",
         "tcp[((tcp[12] & 0xf0) >> 2):4] = 0x7069643d",
-        "udp[8:4] = 0x7069643d",
-        "ether proto 0x86dd",
         "ether[12:2] = 0x800 and ip[8] = 64",
-        "not (tcp or udp)",
         "ip6 protochain 6",
-        "tcp and ip6",
-        "ip6 and udp",
-        "ip[6] & 0x40 != 0",
-        "ip broadcast or ip multicast",
         "vlan",
-        "arp",
         "outbound",
         "inbound",
         "tcp and udp",
     ];
     let netns = namespace()?;
+    // Each is loaded on its own, which takes a moment; many more are compared without the
+    // kernel, beside the code that translates them.
     let mut captures = Vec::new();
     for filter in FILTERS {
         captures.push(Capture::start(netns.fd(), &["-s", "200", "-B", "256K", filter])?);
@@ -278,7 +263,7 @@ pub fn filter_of_tcpdump(report: &mut Report) -> Result<()> {
             format!("{filter}: {passed} packets, but {expected} of tcpdump's")
         });
     }
-    report.check(some > 20, || format!("only {some} of the filters let anything through"));
+    report.check(some > 8, || format!("only {some} of the filters let anything through"));
     Ok(())
 }
 

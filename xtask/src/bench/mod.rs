@@ -2,6 +2,7 @@
 //! and how long answers take.
 //! It reports; it judges nothing, and so fails only if it could not measure.
 
+mod capture;
 mod churn;
 mod hooks;
 mod network;
@@ -28,6 +29,8 @@ enum Subject {
     Trace(trace::Args),
     /// Measure questions about many interfaces and routes, beside ip, ifconfig and route
     Network(network::Args),
+    /// Measure what `netbreath capture` costs a sender, beside tcpdump and dumpcap
+    Capture(capture::Args),
     /// Measure each kernel program on the same load
     Hooks(hooks::Args),
     /// The load: connections in a network namespace of its own
@@ -39,6 +42,7 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
     match &args.subject {
         Subject::Trace(args) => trace::start(workspace, args),
         Subject::Network(args) => network::start(workspace, args),
+        Subject::Capture(args) => capture::start(workspace, args),
         Subject::Hooks(args) => hooks::start(workspace, args),
         Subject::Churn(args) => churn::start(args),
     }
