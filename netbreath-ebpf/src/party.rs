@@ -136,10 +136,10 @@ pub fn sender(skb: *mut __sk_buff, interface: &Interface, party: &mut Party) {
         return;
     }
     // The kernel's own structure has the socket where its type information says.
-    let Some(bare) = Untyped::new(skb.cast_const().cast()).follow(config::SKB_SK()) else { return };
+    let bare = || Untyped::new(Untyped::new(skb.cast_const().cast()).read(config::SKB_SK()));
     let full = unsafe { bpf_sk_fullsock(sk) };
     if full.is_null() {
-        mini(bare, party);
+        mini(bare(), party);
         return;
     }
     let (kind, proto) = unsafe { ((*full).type_, (*full).protocol) };
@@ -149,9 +149,8 @@ pub fn sender(skb: *mut __sk_buff, interface: &Interface, party: &mut Party) {
         return;
     }
     party.known = Known::Socket as u8;
-    party.id = unsafe { bpf_get_socket_cookie(skb.cast()) };
     if kind == SOCK_STREAM {
-        party.state = sock::state(bare);
+        party.state = unsafe { (*full).state } as u8;
         stream(Callback::new(full.cast_const().cast()), party);
     } else if unsafe { (*full).family } == AF_PACKET {
         // It is sent in the system call that hands it over.
@@ -161,8 +160,13 @@ pub fn sender(skb: *mut __sk_buff, interface: &Interface, party: &mut Party) {
     } else {
         datagram(full.cast_const().cast(), party);
     }
-    judge(bare, party);
-    if party.owner.pid == 0 && sock::is_kernels(bare) {
+    if party.id == 0 {
+        party.id = unsafe { bpf_get_socket_cookie(skb.cast()) };
+    }
+    if judges() {
+        judge(bare(), party);
+    }
+    if party.owner.pid == 0 && sock::is_kernels(bare()) {
         party.known = Known::Kernel as u8;
     }
 }
@@ -228,16 +232,18 @@ fn of_tcp(skb: *mut __sk_buff, ends: &Ends, local: bool, party: &mut Party) {
     if sk.is_null() {
         return;
     }
-    let bare = Untyped::forgetting(sk.cast_const().cast());
     let state = unsafe { (*sk).state };
+    let bare = || Untyped::forgetting(sk.cast_const().cast());
     if state == TcpState::NewSynRecv as u32 || state == TcpState::TimeWait as u32 {
-        mini(bare, party);
+        mini(bare(), party);
     } else if state != TcpState::Listen as u32 || ends.opens && (local || is_local(&ends.target)) {
         // What comes to a listener and does not open a connection belongs to none.
         party.known = Known::Socket as u8;
         party.state = state as u8;
         stream(Callback::new(sk.cast_const().cast()), party);
-        judge(bare, party);
+        if judges() {
+            judge(bare(), party);
+        }
     }
     unsafe { bpf_sk_release(sk.cast()) };
 }
@@ -249,12 +255,14 @@ fn of_udp(skb: *mut __sk_buff, ends: &Ends, local: bool, party: &mut Party) {
     if sk.is_null() {
         return;
     }
-    let bare = Untyped::forgetting(sk.cast_const().cast());
     if local || unsafe { (*sk).dst_port } != 0 || is_local(&ends.target) {
         party.known = Known::Socket as u8;
-        party.id = bare.read(config::SOCK_COOKIE());
         datagram(sk.cast_const().cast(), party);
-        judge(bare, party);
+        if party.id == 0 || judges() {
+            let bare = Untyped::forgetting(sk.cast_const().cast());
+            party.id = bare.read(config::SOCK_COOKIE());
+            judge(bare, party);
+        }
     }
     unsafe { bpf_sk_release(sk.cast()) };
 }
@@ -329,11 +337,16 @@ fn datagram(sk: *const c_void, party: &mut Party) {
     }
 }
 
+/// Whether there are filters on sockets and their owners.
+#[inline(always)]
+fn judges() -> bool {
+    config::filters(filters::OWNER | filters::CGROUP | filters::NETNS)
+}
+
 /// Notes what the filters say of a socket and its owner.
 #[inline(always)]
 fn judge(bare: Untyped, party: &mut Party) {
-    const ELSEWHERE: u32 = filters::OWNER | filters::CGROUP | filters::NETNS;
-    if config::FILTER() & ELSEWHERE == 0 {
+    if !judges() {
         return;
     }
     let here = !config::filters(filters::CGROUP | filters::NETNS)

@@ -18,7 +18,7 @@ use netbreath_common::record::{DNS_KEPT, Dns, Flow, Kind};
 
 use crate::kernel::{Kernel, Untyped};
 use crate::udp::{self, Handle};
-use crate::{config, emit, sock};
+use crate::{config, emit, sock, task};
 
 #[cgroup_skb(egress)]
 fn nb_udp_out(ctx: SkBuffContext) -> i32 {
@@ -37,11 +37,18 @@ const ALLOW: i32 = 1;
 
 #[inline(always)]
 fn datagram(ctx: &SkBuffContext, out: bool) {
-    const IPPROTO_TCP: u8 = 6;
     const IPPROTO_UDP: u8 = 17;
     /// Length of the header of UDP.
     const UDP: usize = 8;
     let skb: *mut __sk_buff = ctx.as_ptr().cast();
+    if config::emits(kinds::PACKET) {
+        if out {
+            sender(ctx);
+        }
+        if !config::emits(kinds::UDP | kinds::DNS) {
+            return;
+        }
+    }
     let v6 = match u16::from_be(unsafe { (*skb).protocol } as u16) {
         0x0800 => false,
         0x86dd => true,
@@ -50,16 +57,7 @@ fn datagram(ctx: &SkBuffContext, out: bool) {
     // The protocol first, since every packet of every socket comes here.
     let proto: u8 = ctx.load(if v6 { 6 } else { 9 }).unwrap_or(0);
     if proto != IPPROTO_UDP {
-        if config::emits(kinds::PACKET) && out && proto != IPPROTO_TCP {
-            sender(ctx);
-        }
         return;
-    }
-    if config::emits(kinds::PACKET) && out {
-        sender(ctx);
-        if !config::emits(kinds::UDP | kinds::DNS) {
-            return;
-        }
     }
     let Some(handle) = socket(ctx) else { return };
     let start: usize = if v6 { 40 } else { usize::from(ctx.load::<u8>(0).unwrap_or(0) & 15) * 4 };
@@ -109,8 +107,25 @@ fn datagram(ctx: &SkBuffContext, out: bool) {
 /// can be used by many.
 #[inline(always)]
 fn sender(ctx: &SkBuffContext) {
+    const SOCK_STREAM: u32 = 1;
+    let skb: *mut __sk_buff = ctx.as_ptr().cast();
+    let sk: *mut bpf_sock = unsafe { (*skb).__bindgen_anon_2.sk };
+    if sk.is_null() {
+        return;
+    }
+    let sk = unsafe { bpf_sk_fullsock(sk) };
+    if sk.is_null() || unsafe { (*sk).type_ } == SOCK_STREAM {
+        return;
+    }
+    // By far the usual case: it is sent by who has sent the one before.
+    let slot = Handle::of(sk.cast_const().cast()).find();
+    if let Some(slot) = &slot
+        && slot.socket.owner.pid == task::process()
+    {
+        return;
+    }
     let Some(handle) = socket(ctx) else { return };
-    let slot = match handle.find() {
+    let slot = match slot {
         Some(slot) => slot,
         // The kernel answers pings by sockets of its own, on top of anybody.
         None if sock::is_kernels(handle.sk) => return,

@@ -121,6 +121,17 @@ pub fn datagram(sk: *const c_void, result: i32, flags: i32, hook: Hook) {
     if result < 0 {
         return;
     }
+    if !config::emits(kinds::UDP | kinds::DNS) {
+        // Only for the owners of packets; who sends one is seen as it goes out.
+        if sends {
+            return;
+        }
+        if let Some(slot) = handle.find()
+            && slot.socket.owner.pid == task::on_cpu()
+        {
+            return;
+        }
+    }
     let Some(slot) = handle.find_or_open(hook) else { return };
     let at = emit::now();
     udp::used(handle, slot, How::Io, at, hook);

@@ -176,7 +176,8 @@ pub fn explain(plan: &Capture) -> Result<String, filter::Error> {
                 if socket {
                     line(&format!("  {names}: {count} instructions of the packet socket's filter"));
                 } else {
-                    let words = translate(&classic, Direction::In, kind == link_type::ETHERNET, 0, 0)?;
+                    let words =
+                        translate(&classic, Direction::In, kind == link_type::ETHERNET, 0, 0)?;
                     line(&format!(
                         "  {names}: {count} classic instructions, {} as a program of the kernel",
                         words.len()

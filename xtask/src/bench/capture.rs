@@ -186,12 +186,7 @@ fn measure(contender: &Contender, size: usize, milliseconds: u64) -> Result<Meas
     );
     let (captured, lost) = counts(&said)
         .with_context(|| format!("bench: {} does not say what it has: {said}", contender.name))?;
-    Ok(Measured {
-        sent,
-        captured: captured / seconds,
-        lost: lost / seconds,
-        cpu: used / seconds,
-    })
+    Ok(Measured { sent, captured: captured / seconds, lost: lost / seconds, cpu: used / seconds })
 }
 
 /// Seconds of CPU that a process has used.
