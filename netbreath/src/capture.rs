@@ -178,6 +178,8 @@ impl<Sig: Signals, T: Write> Capturing<'_, Sig, T> {
         }
         let mut code = None;
         let ended = self.capture(source, &mut page, &mut code).await;
+        // Before the programs go.
+        let costs = source.costs();
         let end = match ended {
             Ok(end) => {
                 let mut events = Vec::new();
@@ -213,6 +215,13 @@ impl<Sig: Signals, T: Write> Capturing<'_, Sig, T> {
             );
         }
         self.summary(source, &counted);
+        for cost in costs.iter().filter(|cost| cost.calls > 0) {
+            let each = cost.time.as_nanos() / u128::from(cost.calls);
+            let (hook, program, calls) = (cost.hook, cost.program, cost.calls);
+            // Why ignored: talk that nobody hears is no reason to end.
+            let _ =
+                writeln!(self.talk, "{hook:<18}{program:<18}{calls:>12} calls{each:>8} ns each");
+        }
         Ok(Outcome {
             command: code,
             captured: page.all,

@@ -94,6 +94,12 @@ pub struct CaptureArgs {
     #[arg(short = 'B', long, value_name = "SIZE", default_value = "32M", help_heading = TUNING)]
     pub ring_size: String,
 
+    /// Say in the end how often each kernel program ran and how long it took
+    ///
+    /// Measuring costs some 20 ns a call itself.
+    #[arg(long, help_heading = TUNING)]
+    pub costs: bool,
+
     /// How packets are taken: by kernel programs, which know whose they are, or by a packet
     /// socket, as tcpdump does it. Without it, the first that this kernel allows
     #[arg(long, value_enum, value_name = "HOOK", help_heading = TUNING)]

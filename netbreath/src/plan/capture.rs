@@ -130,7 +130,7 @@ pub fn capture(args: &CaptureArgs, host: &impl Host, links: &[Link]) -> Result<C
             btf: None,
             rungs: Vec::new(),
             debug_programs: false,
-            costs: false,
+            costs: args.costs,
             owner_from_cpu: false,
             packets: Some(packets.clone()),
         },

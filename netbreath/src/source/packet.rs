@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Cost;
 use crate::event::Event;
 use crate::event::packet::{Direction, Interface, Packet, Party};
 
@@ -97,6 +98,11 @@ pub trait Live {
 
     /// By what the interface at this place is captured on.
     fn rung(&self, place: usize) -> &'static str;
+
+    /// What each hook has cost so far, if that was asked for.
+    fn costs(&self) -> Vec<Cost> {
+        Vec::new()
+    }
 
     /// What was counted on it.
     fn counts(&self, place: usize) -> Result<Counts, Self::Error>;

@@ -97,7 +97,7 @@ fn parse(bytes: &[u8]) -> Result<File> {
     while at < bytes.len() {
         let kind = word(bytes, at)?;
         let len = word(bytes, at + 4)? as usize;
-        ensure!(len >= 12 && len % 4 == 0, "block of {len} bytes at {at}");
+        ensure!(len >= 12 && len.is_multiple_of(4), "block of {len} bytes at {at}");
         ensure!(word(bytes, at + len - 4)? as usize == len, "two lengths at {at}");
         let body = bytes.get(at + 8..at + len - 4).context("cut short")?;
         match kind {

@@ -249,6 +249,16 @@ pub const SEND_BEGIN: Ladder = Ladder {
     ],
 };
 
+/// As much of [`Hook::UdpPacket`] as captures need, where nobody asks for more.
+pub const SENDER: Ladder = Ladder {
+    hook: Hook::UdpPacket,
+    purpose: "which process sends a packet that is not of TCP: without it, one from a socket that \
+        several use seems to be its last reader's",
+    events: emit::PACKET,
+    needed: false,
+    rungs: &[Rung::new("nb_udp_out", Cgroup("egress"))],
+};
+
 /// Packets themselves. They are attached to interfaces (see `packet`).
 pub const PACKET: Ladder = Ladder {
     hook: Hook::Packet,
@@ -495,7 +505,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::UdpPacket,
         purpose: "the ends of datagrams, and the messages of DNS: without it, there are no dns \
             events, and the ends are those of the socket",
-        events: emit::DATAGRAM,
+        events: emit::UDP | emit::DNS,
         needed: false,
         rungs: &[Rung::new("nb_udp_out", Cgroup("egress"))
             .with(&[

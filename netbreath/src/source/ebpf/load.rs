@@ -19,7 +19,7 @@ use netbreath_common::packet::MOST_KEPT;
 use super::btf::{self, Btf};
 use super::forced::{self, Forced};
 use super::hooks::{
-    self, Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PACKET, PASSES, Rung, SEND_BEGIN,
+    self, Attach, HALF_OPEN_EVENTS, LADDERS, Ladder, PACKET, PASSES, Rung, SEND_BEGIN, SENDER,
 };
 use super::privilege::{self, Capability};
 use super::unseen;
@@ -138,8 +138,10 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
         let mut object = open(ask, &kernel, company)?;
         fill(&mut object, &ask.filter)?;
         let mut reached: Vec<Reached> = Vec::new();
-        for ladder in LADDERS.iter().chain([&SEND_BEGIN]) {
+        for ladder in LADDERS.iter().chain([&SEND_BEGIN, &SENDER]) {
+            let is_there = reached.iter().any(|other| other.ladder.hook == ladder.hook);
             let unwanted = match ladder.hook {
+                Hook::UdpPacket => is_there,
                 Hook::Accept => !ask.accept_hook,
                 // The better rung of the other sees them all.
                 Hook::UdpSend | Hook::UnixSend => sees_all(&reached, Hook::Send),

@@ -22,7 +22,7 @@ use crate::event::{Event, Owner, SocketId};
 use crate::packet::filter::translate;
 use crate::packet::{filter, link_type};
 use crate::source::packet::{self, Live, Process, Seen, Sink};
-use crate::source::{Ask, Packets, Source, Spot};
+use crate::source::{Ask, Cost, Packets, Source, Spot};
 
 /// How often the ring is drained while there is work. In that time a CPU cannot fill a ring
 /// of the usual size.
@@ -267,6 +267,10 @@ impl Live for Capture {
 
     fn rung(&self, place: usize) -> &'static str {
         self.rungs.get(place).map_or("nothing", |rung| rung.name())
+    }
+
+    fn costs(&self) -> Vec<Cost> {
+        self.ebpf.costs()
     }
 
     fn counts(&self, place: usize) -> Result<packet::Counts, Error> {
