@@ -6,7 +6,7 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::bindings::{__sk_buff, BPF_ANY, bpf_sock, bpf_sock_tuple};
+use aya_ebpf::bindings::{__sk_buff, BPF_ANY, BPF_F_NO_PREALLOC, bpf_sock, bpf_sock_tuple};
 use aya_ebpf::helpers::generated::{
     bpf_get_socket_cookie, bpf_sk_fullsock, bpf_sk_lookup_udp, bpf_sk_release, bpf_skb_load_bytes,
     bpf_skc_lookup_tcp,
@@ -37,7 +37,7 @@ static LEFT: LruHashMap<u64, Left> = LruHashMap::with_max_entries(65_536, 0);
 
 /// Addresses of this machine, as the reader found them; IPv4 as `::ffff:a.b.c.d`.
 #[map]
-static LOCALS: HashMap<[u8; 16], u8> = HashMap::with_max_entries(4096, 0);
+static LOCALS: HashMap<[u8; 16], u8> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
 
 /// What is left of a socket.
 #[repr(C)]
