@@ -78,9 +78,11 @@ pub mod emit {
     pub const UDP: u32 = 1 << 24;
     pub const DNS: u32 = 1 << 25;
     pub const UNIX: u32 = 1 << 26;
+    /// Packets: who owns sockets of any kind must be known for them.
+    pub const PACKET: u32 = 1 << 27;
 
     /// Any that needs what is remembered of UDP sockets.
-    pub const DATAGRAM: u32 = UDP | DNS;
+    pub const DATAGRAM: u32 = UDP | DNS | PACKET;
     /// Any that is about TCP.
     pub const TCP: u32 = !(UDP | DNS | UNIX | PROCESS);
 }

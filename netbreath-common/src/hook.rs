@@ -41,10 +41,12 @@ pub enum Hook {
     UnixSend = 34,
     UnixReceive = 35,
     UnixClose = 36,
+    Packet = 37,
+    SendBegin = 38,
 }
 
 impl Hook {
-    pub const ALL: [Hook; 37] = [
+    pub const ALL: [Hook; 39] = [
         Hook::SockState,
         Hook::Connect,
         Hook::Accept,
@@ -82,6 +84,8 @@ impl Hook {
         Hook::UnixSend,
         Hook::UnixReceive,
         Hook::UnixClose,
+        Hook::Packet,
+        Hook::SendBegin,
     ];
 
     /// The hook's name, as `doctor` and gaps print it.
@@ -124,6 +128,8 @@ impl Hook {
             Hook::UnixSend => "unix_send",
             Hook::UnixReceive => "unix_receive",
             Hook::UnixClose => "unix_close",
+            Hook::Packet => "packet",
+            Hook::SendBegin => "send_begin",
         }
     }
 }

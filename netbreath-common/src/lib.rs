@@ -10,5 +10,6 @@ pub mod holder;
 pub mod hook;
 pub mod miss;
 pub mod offset;
+pub mod packet;
 pub mod record;
 pub mod tcp;

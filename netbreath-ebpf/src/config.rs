@@ -43,6 +43,12 @@ macro_rules! offsets {
             /// 1 if a hook tells of half-open connections.
             #[unsafe(no_mangle)]
             pub static HAS_HALF_OPEN: u32 = 0;
+            /// Bytes of each packet to keep.
+            #[unsafe(no_mangle)]
+            pub static SNAP_LEN: u32 = 0;
+            /// 1 if packets pass a filter that the loader has made.
+            #[unsafe(no_mangle)]
+            pub static HAS_PACKET_FILTER: u32 = 0;
         }
         $(accessor! { $name: u32 })*
     };
@@ -71,6 +77,8 @@ accessor! { HAS_CONNECT: u32 }
 accessor! { HAS_ACCEPT: u32 }
 accessor! { HAS_DESTROY: u32 }
 accessor! { HAS_HALF_OPEN: u32 }
+accessor! { SNAP_LEN: u32 }
+accessor! { HAS_PACKET_FILTER: u32 }
 
 /// Whether a filter is set; see `netbreath_common::config::filter`.
 #[inline(always)]

@@ -6,6 +6,7 @@
 #![feature(core_intrinsics, asm_experimental_arch)]
 #![allow(internal_features)]
 
+mod capture;
 mod closed;
 mod config;
 mod debug;
@@ -14,6 +15,7 @@ mod filter;
 mod hook;
 mod kernel;
 mod packet;
+mod party;
 mod program;
 mod slot;
 mod sock;

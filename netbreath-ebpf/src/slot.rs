@@ -190,6 +190,25 @@ pub fn find<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
     Some(slot)
 }
 
+/// The slot of a socket, if it has one, for who only looks at it: nothing is moved.
+#[inline(always)]
+pub fn peek<K: Kernel>(sk: K) -> Option<&'static Slot> {
+    if !stores::<K>() {
+        return mapped(sk.addr()).map(|slot| &*slot);
+    }
+    match stored(sk, 0) {
+        Some(home) if home.flags & (PARKED | ORPHAN) == 0 => Some(home),
+        _ => mapped(sk.addr()).map(|slot| &*slot),
+    }
+}
+
+/// Who owns a socket: whoever has accepted it, even if nothing has happened to it since.
+#[inline(always)]
+pub fn owner(slot: &Slot) -> &Owner {
+    let turn = unsafe { (&raw const slot.turn).read_volatile() };
+    if turn & ACCEPTED != 0 { &slot.acceptor } else { &slot.socket.owner }
+}
+
 /// Gives a connection that was accepted to who did it.
 #[inline(always)]
 fn arrive(slot: &mut Slot) {

@@ -94,6 +94,13 @@ pub fn is_udp<K: Kernel>(sk: K) -> bool {
     protocol(sk) == IPPROTO_UDP && kind(sk) == SOCK_DGRAM
 }
 
+/// Whether the kernel has it for its own use: then it has no file.
+#[inline(always)]
+pub fn is_kernels(sk: Untyped) -> bool {
+    let socket: u64 = sk.read(config::SOCK_SOCKET());
+    socket != 0 && Untyped::new(socket as *const c_void).load(config::SOCKET_FILE()) == Some(0u64)
+}
+
 /// Whether it is a UNIX socket.
 #[inline(always)]
 pub fn is_unix<K: Kernel>(sk: K) -> bool {

@@ -37,6 +37,12 @@ pub fn on_cpu() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
+/// The same where the helper for it is not to be had.
+#[inline(always)]
+pub fn process() -> u32 {
+    Untyped::current().read(config::TASK_TGID())
+}
+
 /// The current process as an owner. Only for hooks that run in its system call.
 #[inline(always)]
 pub fn owner<K: Current>(how: How) -> Owner {

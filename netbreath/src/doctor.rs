@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 
 use crate::event::Family;
 use crate::filter::{Cgroup, EventKind, Filter, Network};
-use crate::source::Ask;
 use crate::source::ebpf::{self, Reached, Tracefs, Tried, Verdict, privilege};
+use crate::source::{Ask, Packets};
 
 /// What the examination found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,10 +60,15 @@ pub fn load_all() -> (Health, String) {
     let (mut loaded, mut refused, mut broken) = (0, 0, 0);
     // What is asked for decides which branches the verifier sees.
     let plain = Ask { filter: Filter::default(), ..everything() };
+    let packets = Packets { on: Vec::new(), snap_len: 65_535, ring_size: 4096, filter: None };
+    let capturing = Ask { packets: Some(packets.clone()), ..plain.clone() };
+    let filtering = Packets { filter: Some("".into()), ..packets };
     let talking = Ask { debug_programs: true, ..plain.clone() };
     for (asked, ask) in [
         ("with every filter", filtered()),
         ("without filters", plain),
+        ("for packets with every filter", Ask { packets: Some(filtering), ..filtered() }),
+        ("for packets without filters", capturing),
         ("with debug lines", talking),
     ] {
         let _ = writeln!(report, "{asked}:");
@@ -134,6 +139,7 @@ fn everything() -> Ask {
         debug_programs: false,
         costs: false,
         owner_from_cpu: false,
+        packets: None,
     }
 }
 

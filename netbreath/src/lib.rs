@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 pub mod answer;
+pub mod capture;
 pub mod cli;
 pub mod command;
 pub mod container;

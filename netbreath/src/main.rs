@@ -9,23 +9,28 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
+use netbreath::capture::{Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
-    Cli, Command, DoctorArgs, FormatName, LsofArgs, NetstatArgs, ServicesArgs, SsArgs, TraceArgs,
-    WhoArgs,
+    CaptureArgs, Cli, Command, DoctorArgs, FormatName, HookName, LsofArgs, NetstatArgs,
+    ServicesArgs, SsArgs, TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
+use netbreath::format::pcapng::Encoder;
 use netbreath::host::Host;
 use netbreath::output::Output;
+use netbreath::plan::capture::To;
 use netbreath::plan::network::Plan;
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
 use netbreath::source::merge::Merged;
-use netbreath::source::{Source, ebpf, netlink, replay};
+use netbreath::source::packet::Live;
+use netbreath::source::{Source, ebpf, netlink, replay, socket};
 use netbreath::{answer, command, doctor, host, plan};
 
 fn main() -> ExitCode {
     let result = match Cli::parse_from(normalized(std::env::args_os())).command {
         Command::Trace(args) => trace(&args),
+        Command::Capture(args) => capture(&args),
         Command::Ifconfig(args) => network(plan::network::ifconfig(&args)),
         Command::Ip(args) => network(plan::network::ip(&args)),
         Command::Route(args) => network(plan::network::route(&args)),
@@ -131,6 +136,127 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
         return Err(Failure { code, error });
     }
     Ok(ExitCode::from(outcome.code()))
+}
+
+/// Captures packets until something ends it.
+fn capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
+    let mut network = host::network::Network::open().context("cannot ask for interfaces")?;
+    let links = network.links(false).context("cannot ask for interfaces")?;
+    let plan = plan::capture::capture(args, &host::System, &links)?;
+    if plan.explain {
+        return print(plan::capture::explain(&plan)?.as_bytes());
+    }
+    let addresses: Vec<_> = network
+        .addresses(None)
+        .context("cannot ask for addresses")?
+        .into_iter()
+        .map(|address| address.local)
+        .collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the loop that waits for packets")?;
+    runtime.block_on(async {
+        let refused = if plan.hook == Some(HookName::Packet) {
+            None
+        } else {
+            match ebpf::packet::open(&plan.ask, &plan.packets, &addresses) {
+                Ok(source) => return take(&plan, source).await,
+                // A packet socket needs less, but knows no owners.
+                Err(error)
+                    if plan.hook.is_none() && !plan.needs_owners && error.is_of_programs() =>
+                {
+                    Some(error)
+                }
+                Err(error) => {
+                    let code = if error.is_privilege() { PRIVILEGE } else { WRONG };
+                    return Err(Failure { code, error: error.into() });
+                }
+            }
+        };
+        let source = socket::open(&plan.packets).map_err(|error| {
+            let code = if error.is_privilege() { PRIVILEGE } else { WRONG };
+            // Of two refusals the first tells more.
+            match refused.as_ref() {
+                Some(refused) if error.is_privilege() => {
+                    Failure { code, error: anyhow!(refused.to_string()) }
+                }
+                _ => Failure { code, error: error.into() },
+            }
+        })?;
+        if let Some(refused) = refused {
+            // Why ignored: talk that nobody hears is no reason to end.
+            let _ = writeln!(
+                io::stderr(),
+                "gap: whose packets are is not known: they come from packet sockets, since {refused}"
+            );
+        }
+        take(&plan, source).await
+    })
+}
+
+/// Starts the command, if there is one, and captures until the end.
+async fn take<S: Live>(plan: &plan::capture::Capture, mut source: S) -> Result<ExitCode, Failure> {
+    let (shape, target) = match &plan.to {
+        To::Lines => (Shape::Lines, None),
+        To::File { path, pcap: true, .. } => (Shape::File(Encoder::Pcap), path.as_ref()),
+        To::File { path, comments, .. } => {
+            (Shape::File(Encoder::pcapng(*comments, ebpf::packet::boot())), path.as_ref())
+        }
+    };
+    let target = match target {
+        None => {
+            let stdout = io::stdout().as_fd().try_clone_to_owned();
+            Target::shared(stdout.context("cannot use standard output")?.into())
+        }
+        Some(path) => Target::create(path).with_context(|| {
+            format!(
+                "cannot write to {}: choose a file in a directory that exists and that you may \
+                 write to",
+                path.display()
+            )
+        })?,
+    };
+    let signals = OwnSignals::catch()?;
+    let held = if plan.command.is_empty() {
+        None
+    } else {
+        let caller = host::caller().context("cannot tell who called sudo")?;
+        let failed = |error: command::Error| Failure { code: error.code(), error: error.into() };
+        let held = command::hold(&plan.command, caller).map_err(failed)?;
+        source.follow(held.pid()).context("cannot follow the command")?;
+        Some((held, failed))
+    };
+    if host::System.terminal().stderr
+        && let Some(choice) = &plan.choice
+    {
+        // Why ignored: talk that nobody hears is no reason to end.
+        let _ = writeln!(io::stderr(), "{choice}");
+    }
+    if let Some(path) = &plan.ready_file {
+        fs::write(path, "ready\n").with_context(|| {
+            format!("cannot write the ready file {}: choose another path", path.display())
+        })?;
+    }
+    let started = held.is_some();
+    let command = match held {
+        Some((held, failed)) => Some(held.release().map_err(failed)?),
+        None => None,
+    };
+    let capturing = Capturing {
+        shape,
+        target,
+        talk: io::stderr(),
+        signals,
+        command,
+        limits: netbreath::capture::Limits { count: plan.count, duration: plan.duration },
+        interfaces: plan.packets.on.iter().map(|spot| spot.interface.clone()).collect(),
+        filter: plan.packets.filter.as_deref(),
+    };
+    let outcome = capturing.run(&mut source, netbreath::capture::now()).await.map_err(|error| {
+        Failure { code: if started { OURS } else { WRONG }, error: error.into() }
+    })?;
+    Ok(ExitCode::from(outcome.command.unwrap_or(0)))
 }
 
 /// Answers a question about the network configuration, or watches it change.

@@ -1,6 +1,7 @@
 //! From what was typed to what it means. Nothing is started or opened here, and
 //! what only the operating system knows is asked through [`Host`].
 
+pub mod capture;
 pub mod follow;
 mod ip;
 pub mod lsof;
@@ -205,6 +206,7 @@ pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
             debug_programs: args.debug_programs,
             costs: args.costs,
             owner_from_cpu: args.owner_from_cpu,
+            packets: None,
         },
         command: args.command.clone(),
         output,

@@ -11,6 +11,7 @@
 
 pub mod actor;
 pub mod bpf;
+pub mod capture;
 pub mod crowd;
 pub mod event;
 pub mod fault;

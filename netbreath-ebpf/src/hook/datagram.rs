@@ -18,7 +18,7 @@ use netbreath_common::record::{DNS_KEPT, Dns, Flow, Kind};
 
 use crate::kernel::{Kernel, Untyped};
 use crate::udp::{self, Handle};
-use crate::{config, emit};
+use crate::{config, emit, sock, task};
 
 #[cgroup_skb(egress)]
 fn nb_udp_out(ctx: SkBuffContext) -> i32 {
@@ -41,6 +41,14 @@ fn datagram(ctx: &SkBuffContext, out: bool) {
     /// Length of the header of UDP.
     const UDP: usize = 8;
     let skb: *mut __sk_buff = ctx.as_ptr().cast();
+    if config::emits(kinds::PACKET) {
+        if out {
+            sender(ctx);
+        }
+        if !config::emits(kinds::UDP | kinds::DNS) {
+            return;
+        }
+    }
     let v6 = match u16::from_be(unsafe { (*skb).protocol } as u16) {
         0x0800 => false,
         0x86dd => true,
@@ -93,6 +101,40 @@ fn datagram(ctx: &SkBuffContext, out: bool) {
         }
         message(ctx, start + UDP, handle, slot, &flow, out, at);
     }
+}
+
+/// Notes who sends a packet that is not of TCP, before it goes out by an interface: a socket
+/// can be used by many.
+#[inline(always)]
+fn sender(ctx: &SkBuffContext) {
+    const SOCK_STREAM: u32 = 1;
+    let skb: *mut __sk_buff = ctx.as_ptr().cast();
+    let sk: *mut bpf_sock = unsafe { (*skb).__bindgen_anon_2.sk };
+    if sk.is_null() {
+        return;
+    }
+    let sk = unsafe { bpf_sk_fullsock(sk) };
+    if sk.is_null() || unsafe { (*sk).type_ } == SOCK_STREAM {
+        return;
+    }
+    // By far the usual case: it is sent by who has sent the one before.
+    let slot = Handle::of(sk.cast_const().cast()).find();
+    if let Some(slot) = &slot
+        && slot.socket.owner.pid == task::process()
+    {
+        return;
+    }
+    let Some(handle) = socket(ctx) else { return };
+    let slot = match slot {
+        Some(slot) => slot,
+        // The kernel answers pings by sockets of its own, on top of anybody.
+        None if sock::is_kernels(handle.sk) => return,
+        None => match handle.open(Hook::UdpPacket) {
+            Some(slot) => slot,
+            None => return,
+        },
+    };
+    udp::sends(handle, slot, emit::now(), Hook::UdpPacket);
 }
 
 /// DNS and multicast DNS (RFC 6762).

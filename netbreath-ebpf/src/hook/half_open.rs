@@ -159,6 +159,12 @@ pub fn listens<K: Kernel>(sk: K, owner: &Owner) {
     let _ = LISTENERS.insert(sk.addr(), owner, BPF_ANY.into());
 }
 
+/// Who owns a listener, if anybody is known to.
+#[inline(always)]
+pub fn listener(addr: u64) -> Option<&'static Owner> {
+    LISTENERS.get_ptr(addr).map(|owner| unsafe { &*owner })
+}
+
 /// A listener is closed.
 #[inline(always)]
 pub fn listens_no_more<K: Kernel>(sk: K) {

@@ -7,6 +7,10 @@
 //! functions `int tcp_sendmsg(struct sock *sk, …)` and `int tcp_recvmsg(struct sock
 //! *sk, …)`; for reading, the tracepoint `tcp_rcv_space_adjust(struct sock *sk)`,
 //! which follows a read of data.
+//!
+//! For packets, a writer must be known before what it writes goes out: there is the
+//! tracepoint `tcp_sendmsg_locked(const struct sock *sk, …)` for that (6.16 and newer), or the
+//! beginning of the functions.
 
 use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe};
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, ProbeContext};
@@ -67,6 +71,24 @@ fn nb_recv_kp(ctx: ProbeContext) -> u32 {
     0
 }
 
+#[btf_tracepoint(function = "tcp_sendmsg_locked")]
+fn nb_begin_btf(ctx: BtfTracePointContext) -> i32 {
+    done(Typed::new(ctx.arg(0)), 0, Hook::SendBegin)
+}
+
+#[fentry(function = "tcp_sendmsg")]
+fn nb_begin_fe(ctx: FEntryContext) -> i32 {
+    done(Typed::new(ctx.arg(0)), 0, Hook::SendBegin)
+}
+
+#[kprobe(function = "tcp_sendmsg")]
+fn nb_begin_kp(ctx: ProbeContext) -> u32 {
+    if let Some(sk) = ctx.arg::<*const c_void>(0) {
+        used(Untyped::new(sk), Hook::SendBegin);
+    }
+    0
+}
+
 /// Of a socket of any kind.
 #[inline(always)]
 fn any(sk: Typed, result: i32, flags: i32, hook: Hook) -> i32 {
@@ -98,6 +120,17 @@ pub fn datagram(sk: *const c_void, result: i32, flags: i32, hook: Hook) {
     let handle = Handle::of(sk);
     if result < 0 {
         return;
+    }
+    if !config::emits(kinds::UDP | kinds::DNS) {
+        // Only for the owners of packets; who sends one is seen as it goes out.
+        if sends {
+            return;
+        }
+        if let Some(slot) = handle.find()
+            && slot.socket.owner.pid == task::on_cpu()
+        {
+            return;
+        }
     }
     let Some(slot) = handle.find_or_open(hook) else { return };
     let at = emit::now();

@@ -23,7 +23,7 @@ use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{EMPTY, IGNORED, PENDINGS, Pending, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
-use crate::{closed, config, debug, emit, filter, slot, sock, task};
+use crate::{closed, config, debug, emit, filter, party, slot, sock, task};
 
 /// The transition that each CPU told of last: the socket's address, the states.
 #[map]
@@ -217,6 +217,9 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     }
 
     let (mini, timeout) = mini::in_place_of(sk, old, new);
+    if mini != 0 && config::emits(kinds::PACKET) {
+        party::leave(slot);
+    }
     let in_state = if slot.since == 0 { 0 } else { at.saturating_sub(slot.since) };
     slot.since = at;
     if begun.is_some() {

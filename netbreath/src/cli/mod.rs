@@ -3,10 +3,12 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod capture;
 pub mod network;
 pub mod socket;
 mod trace;
 
+pub use capture::{CaptureArgs, HookName, Way};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use trace::{Timestamps, TraceArgs};
@@ -27,6 +29,7 @@ Start here, and open a web page with curl in another terminal:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Trace(Box<TraceArgs>),
+    Capture(Box<CaptureArgs>),
     Ifconfig(IfconfigArgs),
     Ip(IpArgs),
     Route(RouteArgs),

@@ -25,8 +25,22 @@ pub struct Packet {
     pub state: Option<TcpState>,
     pub owner: Option<Owner>,
     pub cgroup: Option<Cgroup>,
+    /// The socket at its other end, where that is one of this machine too: of a packet on
+    /// loopback, `socket` sends it and this one gets it.
+    pub peer: Option<Box<Party>>,
+    /// The kernel made it itself, for no socket of a process.
+    pub kernel: bool,
     /// A comment that the file has with it.
     pub comment: Option<Arc<str>>,
+}
+
+/// A socket at an end of a packet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Party {
+    pub socket: Option<SocketId>,
+    pub state: Option<TcpState>,
+    pub owner: Option<Owner>,
+    pub cgroup: Option<Cgroup>,
 }
 
 /// What packets were captured on.

@@ -8,6 +8,7 @@ use crate::event::{Event, Gap};
 pub mod csv;
 pub mod json;
 pub mod jsonl;
+pub mod pcapng;
 pub mod text;
 
 /// A way to write a sheet with rows of type `R`.

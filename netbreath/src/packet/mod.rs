@@ -2,3 +2,5 @@
 //! them makes a panic or an endless loop.
 
 pub mod dns;
+pub mod filter;
+pub mod link_type;

@@ -2,9 +2,11 @@
 //! consumes them cannot tell a live kernel from a recording.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::Event;
+use crate::event::packet::Interface;
 use crate::filter::Filter;
 
 #[cfg(target_os = "linux")]
@@ -15,7 +17,10 @@ pub mod gap;
 pub mod merge;
 #[cfg(target_os = "linux")]
 pub mod netlink;
+pub mod packet;
 pub mod replay;
+#[cfg(target_os = "linux")]
+pub mod socket;
 
 /// What a live source is asked for.
 #[derive(Clone, Debug)]
@@ -39,6 +44,38 @@ pub struct Ask {
     pub costs: bool,
     /// Mutant for the tests: take whoever is on the CPU for the owner.
     pub owner_from_cpu: bool,
+    /// Packets too.
+    pub packets: Option<Packets>,
+}
+
+/// Which packets a live source is asked for.
+#[derive(Clone, Debug)]
+pub struct Packets {
+    /// Where to capture.
+    pub on: Vec<Spot>,
+    /// Bytes of each packet to keep.
+    pub snap_len: u32,
+    /// Bytes of the ring of packets between kernel and reader; a power of two.
+    pub ring_size: u32,
+    /// What a packet must match, in the language of packet filters.
+    pub filter: Option<Arc<str>>,
+}
+
+impl Packets {
+    /// Whether packets must match anything.
+    pub fn filters(&self) -> bool {
+        self.filter.is_some()
+    }
+}
+
+/// An interface to capture on.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    pub interface: Arc<Interface>,
+    /// Both ends of all packets are on this machine.
+    pub loopback: bool,
+    pub incoming: bool,
+    pub outgoing: bool,
 }
 
 /// A stream of events.

@@ -16,6 +16,7 @@ pub mod kind;
 pub mod label;
 pub mod lsof;
 pub mod netstat;
+pub mod packet;
 pub mod route;
 pub mod socket;
 pub mod ss;

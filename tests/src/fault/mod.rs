@@ -69,29 +69,29 @@ pub enum Outcome {
 #[derive(Default)]
 pub struct Report {
     pub checks: u64,
-    faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
     notes: Vec<String>,
     /// What could be had only in part.
     pub partly: Vec<String>,
 }
 
 impl Report {
-    fn check(&mut self, right: bool, text: impl FnOnce() -> String) {
+    pub(crate) fn check(&mut self, right: bool, text: impl FnOnce() -> String) {
         self.checks += 1;
         if !right {
             self.faults.push(text());
         }
     }
 
-    fn equal<T: PartialEq + fmt::Debug>(&mut self, what: &str, is: &T, must: &T) {
+    pub(crate) fn equal<T: PartialEq + fmt::Debug>(&mut self, what: &str, is: &T, must: &T) {
         self.check(is == must, || format!("{what}: {is:?}, not {must:?}"));
     }
 
-    fn holds(&mut self, what: &str, text: &str, part: &str) {
+    pub(crate) fn holds(&mut self, what: &str, text: &str, part: &str) {
         self.check(text.contains(part), || format!("{what} does not say {part:?}: {text:?}"));
     }
 
-    fn note(&mut self, text: String) {
+    pub(crate) fn note(&mut self, text: String) {
         self.notes.push(text);
     }
 }
@@ -148,10 +148,10 @@ pub fn run_if_asked() -> Result<bool> {
 }
 
 /// A folder that goes when this does.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Result<Folder> {
+    pub(crate) fn new() -> Result<Folder> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder =
@@ -160,7 +160,7 @@ impl Folder {
         Ok(Folder(folder))
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }

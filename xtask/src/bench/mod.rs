@@ -2,6 +2,7 @@
 //! and how long answers take.
 //! It reports; it judges nothing, and so fails only if it could not measure.
 
+mod capture;
 mod churn;
 mod hooks;
 mod network;
@@ -31,6 +32,8 @@ enum Subject {
     Network(network::Args),
     /// Measure questions about many sockets and their holders, beside ss, netstat and lsof
     Sockets(sockets::Args),
+    /// Measure what `netbreath capture` costs a sender, beside tcpdump and dumpcap
+    Capture(capture::Args),
     /// Measure each kernel program on the same load
     Hooks(hooks::Args),
     /// The load: connections in a network namespace of its own
@@ -47,6 +50,7 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
         Subject::Network(args) => network::start(workspace, args),
         Subject::Sockets(args) => sockets::start(workspace, args),
         Subject::Hold(args) => sockets::hold(args),
+        Subject::Capture(args) => capture::start(workspace, args),
         Subject::Hooks(args) => hooks::start(workspace, args),
         Subject::Churn(args) => churn::start(args),
     }

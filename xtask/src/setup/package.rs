@@ -33,6 +33,14 @@ const NEEDS: &[Need] = &[
         arch: "gcc",
     },
     Need {
+        command: "pcap-config",
+        purpose: Purpose::Build,
+        what_for: "comes with libpcap, which reads filters for packets",
+        debian: "libpcap-dev",
+        fedora: "libpcap-devel",
+        arch: "libpcap",
+    },
+    Need {
         command: "ip",
         purpose: Purpose::Test,
         what_for: "tests make network namespaces",
@@ -63,6 +71,22 @@ const NEEDS: &[Need] = &[
         debian: "lsof",
         fedora: "lsof",
         arch: "lsof",
+    },
+    Need {
+        command: "tcpdump",
+        purpose: Purpose::Test,
+        what_for: "tests compare with what it captures",
+        debian: "tcpdump",
+        fedora: "tcpdump",
+        arch: "tcpdump",
+    },
+    Need {
+        command: "tshark",
+        purpose: Purpose::Test,
+        what_for: "tests have it, capinfos and editcap read our files",
+        debian: "tshark wireshark-common",
+        fedora: "wireshark-cli",
+        arch: "wireshark-cli",
     },
     Need {
         command: "qemu-system-x86_64",
@@ -244,11 +268,33 @@ mod tests {
         let needs: Vec<&Need> = NEEDS.iter().collect();
         assert_eq!(
             packages(Family::Debian, &needs),
-            ["gcc", "libc6-dev", "iproute2", "net-tools", "lsof", "qemu-system-x86", "xz-utils"]
+            [
+                "gcc",
+                "libc6-dev",
+                "libpcap-dev",
+                "iproute2",
+                "net-tools",
+                "lsof",
+                "tcpdump",
+                "tshark",
+                "wireshark-common",
+                "qemu-system-x86",
+                "xz-utils"
+            ]
         );
         assert_eq!(
             packages(Family::Fedora, &needs),
-            ["gcc", "iproute", "net-tools", "lsof", "qemu-system-x86-core", "xz"]
+            [
+                "gcc",
+                "libpcap-devel",
+                "iproute",
+                "net-tools",
+                "lsof",
+                "tcpdump",
+                "wireshark-cli",
+                "qemu-system-x86-core",
+                "xz"
+            ]
         );
     }
 

@@ -364,7 +364,14 @@ impl Decoder {
         }
     }
 
-    fn owner(&self, owner: &record::Owner) -> Option<Owner> {
+    /// Whether all was read that was told of a process until it was seen as an owner.
+    pub fn is_current(&self, owner: &record::Owner) -> bool {
+        let known = self.processes.find(owner.pid, owner.start);
+        owner.pid == 0 || known.is_some_and(|known| known.newer_comm(owner.exec).is_some())
+    }
+
+    /// Who it is.
+    pub fn owner(&self, owner: &record::Owner) -> Option<Owner> {
         let how = match record::How::from_number(owner.how) {
             record::How::Unknown => return None,
             record::How::Connect => How::Connect,
@@ -385,7 +392,8 @@ impl Decoder {
         Some(Owner { pid, comm: newer.unwrap_or(Comm::new(comm)), exe, uid, how })
     }
 
-    fn cgroup(&mut self, id: u64) -> Option<Cgroup> {
+    /// The path of the cgroup with this id; nothing for one that has gone.
+    pub fn cgroup(&mut self, id: u64) -> Option<Cgroup> {
         if id == 0 {
             return None;
         }

@@ -6,7 +6,7 @@ use netbreath_common::hook::Hook;
 
 use self::Attach::{
     BtfArguments, BtfTracepoint, Cgroup, Fentry, Fexit, Iterator, Kprobe, RawTracepoint, SockOps,
-    Tracepoint,
+    Tracepoint, Traffic,
 };
 use super::unseen::Unseen;
 
@@ -62,6 +62,9 @@ pub enum Attach {
     Cgroup(&'static str),
     /// A pass over what exists.
     Iterator(&'static str),
+    /// Where an interface's traffic is controlled, by the programs that are attached there or
+    /// by those that these call. Which interfaces, the capture knows.
+    Traffic,
 }
 
 impl Ladder {
@@ -74,6 +77,7 @@ impl Ladder {
             Hook::SockState
                 | Hook::Connect
                 | Hook::Send
+                | Hook::SendBegin
                 | Hook::Receive
                 | Hook::Retransmit
                 | Hook::RetransmitSynAck
@@ -123,7 +127,8 @@ impl Attach {
             | Attach::Tracepoint(_)
             | Attach::Kprobe(_)
             | Attach::SockOps
-            | Attach::Cgroup(_) => None,
+            | Attach::Cgroup(_)
+            | Attach::Traffic => None,
         }
     }
 }
@@ -182,7 +187,8 @@ impl Rung {
             | Attach::Fexit(..)
             | Attach::SockOps
             | Attach::Cgroup(_)
-            | Attach::Iterator(_) => true,
+            | Attach::Iterator(_)
+            | Attach::Traffic => true,
             Attach::RawTracepoint(_) | Attach::Tracepoint(_) | Attach::Kprobe(_) => false,
         }
     }
@@ -209,6 +215,7 @@ impl std::fmt::Display for Attach {
             Attach::SockOps => f.write_str("sock_ops on the root cgroup"),
             Attach::Cgroup(name) => write!(f, "{name} on the root cgroup"),
             Attach::Iterator(name) => write!(f, "iterator {name}"),
+            Attach::Traffic => f.write_str("tc on interfaces"),
         }
     }
 }
@@ -228,7 +235,44 @@ const UNIX_COST: &str = "every system call on this machine takes some 20 ns long
 /// Passes over what exists.
 pub const PASSES: [&Ladder; 4] = [&PROCESSES, &SEED, &SEED_UDP, &SEED_UNIX];
 
-/// Every ladder there is.
+/// What captures need beside all others.
+pub const SEND_BEGIN: Ladder = Ladder {
+    hook: Hook::SendBegin,
+    purpose: "which process begins to write to a connection: without it, the first packet of one \
+        that was passed to another process or inherited seems to be its opener's",
+    events: emit::PACKET,
+    needed: false,
+    rungs: &[
+        Rung::new("nb_begin_btf", BtfTracepoint("tcp_sendmsg_locked")),
+        Rung::new("nb_begin_fe", Fentry("tcp_sendmsg")),
+        Rung::new("nb_begin_kp", Kprobe("tcp_sendmsg")),
+    ],
+};
+
+/// As much of [`Hook::UdpPacket`] as captures need, where nobody asks for more.
+pub const SENDER: Ladder = Ladder {
+    hook: Hook::UdpPacket,
+    purpose: "which process sends a packet that is not of TCP: without it, one from a socket that \
+        several use seems to be its last reader's",
+    events: emit::PACKET,
+    needed: false,
+    rungs: &[Rung::new("nb_udp_out", Cgroup("egress"))],
+};
+
+/// Packets themselves. They are attached to interfaces (see `packet`).
+pub const PACKET: Ladder = Ladder {
+    hook: Hook::Packet,
+    purpose: "packets, and whose they are",
+    events: emit::PACKET,
+    needed: true,
+    rungs: &[Rung::new("nb_packet_in", Traffic).with(&[
+        ("nb_packet_out", Traffic),
+        ("nb_keep_in", Traffic),
+        ("nb_keep_out", Traffic),
+    ])],
+};
+
+/// Every ladder there is, but for those of captures alone.
 pub fn all() -> impl std::iter::Iterator<Item = &'static Ladder> {
     LADDERS.iter().chain(PASSES)
 }
@@ -461,7 +505,7 @@ pub const LADDERS: &[Ladder] = &[
         hook: Hook::UdpPacket,
         purpose: "the ends of datagrams, and the messages of DNS: without it, there are no dns \
             events, and the ends are those of the socket",
-        events: emit::DATAGRAM,
+        events: emit::UDP | emit::DNS,
         needed: false,
         rungs: &[Rung::new("nb_udp_out", Cgroup("egress"))
             .with(&[

@@ -14,16 +14,17 @@ use aya_log::Level;
 use netbreath_common::config::{ADDR_KEY_END_BITS, AddrKey, End, PORT_WORDS, emit, filter};
 use netbreath_common::hook::Hook;
 use netbreath_common::offset::ABSENT;
+use netbreath_common::packet::MOST_KEPT;
 
 use super::btf::{self, Btf};
 use super::forced::{self, Forced};
-use super::hooks::{self, Attach, HALF_OPEN_EVENTS, Ladder, Rung};
+use super::hooks::{self, Attach, HALF_OPEN_EVENTS, Ladder, PACKET, Rung, SEND_BEGIN, SENDER};
 use super::privilege::{self, Capability};
 use super::tries::Tries;
 use super::unseen;
 use crate::event::{Family, Gap};
 use crate::filter::{EventKind, Filter, Network};
-use crate::source::Ask;
+use crate::source::{Ask, Packets};
 
 /// The programs, as compiled.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netbreath.bpf.o"));
@@ -124,7 +125,7 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
     let forced = forced::forced(&ask.rungs)?;
     let (kernel, loader) = prepare(ask)?;
     let mut loader = Some(loader);
-    let wanted = emit_bits(&ask.filter);
+    let wanted = emit_bits(ask);
     let tcp = wanted & emit::TCP != 0;
     let mut company = Company {
         storage: true,
@@ -146,16 +147,22 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
             Hook::UdpReceive | Hook::UnixReceive => Some(Hook::Receive),
             _ => None,
         };
-        let ladders: Vec<_> = hooks::all().filter(asked_for).collect();
+        let ladders: Vec<_> =
+            hooks::all().chain([&SEND_BEGIN, &SENDER]).filter(asked_for).collect();
         let first = ladders.iter().filter(|ladder| stands_in(ladder).is_none());
         let mut tries =
             Tries::load(&mut object, first.map(|ladder| rungs(ladder, &forced)).collect(), &kernel);
         let mut reached: Vec<Reached> = Vec::new();
         for ladder in ladders {
-            if !stands_in(ladder).is_some_and(|better| sees_all(&reached, better)) {
+            let is_there = reached.iter().any(|other| other.ladder.hook == ladder.hook);
+            if !is_there && !stands_in(ladder).is_some_and(|better| sees_all(&reached, better)) {
                 let needed = ladder.needed || ladder.hook == Hook::Fork && ask.filter.command;
                 reached.push(climb(&mut object, ladder, needed, &forced, &mut tries, &kernel)?);
             }
+        }
+        if let Some(packets) = &ask.packets {
+            reached.push(Reached { ladder: &PACKET, rung: PACKET.rungs.first(), refused: vec![] });
+            load_packets(&mut object, packets, &kernel)?;
         }
 
         let rung = |hook| reached.iter().find(|r| r.ladder.hook == hook).and_then(|r| r.rung);
@@ -172,6 +179,25 @@ pub fn load(ask: &Ask) -> Result<Loaded, Error> {
         }
         company = true_company;
     }
+}
+
+/// Loads the programs for packets, which are attached to interfaces later.
+fn load_packets(object: &mut Object, packets: &Packets, kernel: &Kernel) -> Result<(), Error> {
+    for rung in PACKET.rungs {
+        for (name, point) in rung.programs() {
+            let is_second_half = name.starts_with("nb_keep");
+            if is_second_half && !packets.filters() {
+                continue;
+            }
+            let program = object.program_mut(name).ok_or(Error::NoProgram { program: name })?;
+            load_program(program, point, kernel).map_err(|Refusal { why, .. }| Error::Hook {
+                hook: PACKET.hook.name(),
+                purpose: PACKET.purpose,
+                why: format!("the kernel refused {name}: {why}"),
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Loads every program of the object on its own and attaches none.
@@ -197,7 +223,7 @@ pub fn load_all(ask: &Ask) -> Result<Vec<(String, Verdict)>, Error> {
 }
 
 fn all_rungs() -> impl Iterator<Item = &'static Rung> {
-    hooks::all().flat_map(|ladder| ladder.rungs)
+    hooks::all().chain([&SEND_BEGIN, &PACKET]).flat_map(|ladder| ladder.rungs)
 }
 
 /// A rung that was tried on its own.
@@ -331,7 +357,7 @@ fn open(
     let mut globals = kernel.offsets.clone();
     globals.extend([
         ("FILTER", filter_bits(filter)),
-        ("EMIT", emit_bits(filter)),
+        ("EMIT", emit_bits(ask)),
         ("STATES", filter.states.iter().fold(0, |bits, state| bits | state.bit())),
         ("FAMILY", filter.family.map_or(0, |family| u32::from(family.number()))),
         ("LEVEL", filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.level)),
@@ -340,6 +366,8 @@ fn open(
         ("HAS_ACCEPT", company.accept.into()),
         ("HAS_DESTROY", company.destroy.into()),
         ("HAS_HALF_OPEN", company.half_open.into()),
+        ("SNAP_LEN", ask.packets.as_ref().map_or(MOST_KEPT as u32, |packets| packets.snap_len)),
+        ("HAS_PACKET_FILTER", ask.packets.as_ref().is_some_and(Packets::filters).into()),
     ]);
     let cgroup = filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.id);
 
@@ -354,10 +382,19 @@ fn open(
     loader.map_max_entries("RING", *ring_size);
     loader.map_max_entries("SLOTS_BY_ADDR", *max_sockets);
     // The kernel fills these at once, so they are small where nobody asks.
-    let unix = if emit_bits(filter) & emit::UNIX == 0 { 1 } else { *max_sockets };
+    let unix = if emit_bits(ask) & emit::UNIX == 0 { 1 } else { *max_sockets };
     loader.map_max_entries("UNIX_SLOTS", unix.min(MOST_UNIX));
+    let (packets, left) = match &ask.packets {
+        Some(packets) => (packets.ring_size, MOST_LEFT),
+        None => (4096, 1),
+    };
+    loader.map_max_entries("PACKETS", packets);
+    loader.map_max_entries("LEFT", left);
     loader.load(OBJECT).map_err(|source| Error::Load { source: Box::new(source) })
 }
+
+/// Connections without a full socket whose owners are remembered for their packets.
+const MOST_LEFT: u32 = 65_536;
 
 /// UNIX sockets that are remembered at most.
 const MOST_UNIX: u32 = 65_536;
@@ -401,7 +438,8 @@ fn filter_bits(filter: &Filter) -> u32 {
     bits.iter().filter(|(_, set)| *set).fold(0, |all, (bit, _)| all | bit)
 }
 
-fn emit_bits(filter: &Filter) -> u32 {
+fn emit_bits(ask: &Ask) -> u32 {
+    let filter = &ask.filter;
     let bits = [
         (emit::STATE, EventKind::State),
         (emit::ACCEPT, EventKind::Accept),
@@ -417,10 +455,16 @@ fn emit_bits(filter: &Filter) -> u32 {
         (emit::DNS, EventKind::Dns),
         (emit::UNIX, EventKind::Unix),
     ];
+    let packets = if ask.packets.is_some() { emit::PACKET } else { 0 };
+    // Beside packets, no events are usual.
+    let wants = |kind| match ask.packets {
+        Some(_) => filter.names(kind),
+        None => filter.wants(kind),
+    };
     // Names of owners are made from the records of processes, whoever asks for those.
     bits.iter()
-        .filter(|(_, kind)| filter.wants(*kind))
-        .fold(emit::PROCESS, |all, (bit, _)| all | bit)
+        .filter(|(_, kind)| wants(*kind))
+        .fold(emit::PROCESS | packets, |all, (bit, _)| all | bit)
 }
 
 /// Fills the maps that hold what the filters compare with.
@@ -584,6 +628,7 @@ fn unload(object: &mut Object, rung: &Rung) {
             Some(Program::CgroupSock(program)) => program.unload(),
             Some(Program::CgroupSockAddr(program)) => program.unload(),
             Some(Program::CgroupSkb(program)) => program.unload(),
+            Some(Program::SchedClassifier(program)) => program.unload(),
             _ => Ok(()),
         };
     }
@@ -642,6 +687,7 @@ pub fn load_program(program: &mut Program, point: &Attach, kernel: &Kernel) -> R
         (Program::CgroupSock(program), Attach::Cgroup(_)) => program.load()?,
         (Program::CgroupSockAddr(program), Attach::Cgroup(_)) => program.load()?,
         (Program::CgroupSkb(program), Attach::Cgroup(_)) => program.load()?,
+        (Program::SchedClassifier(program), Attach::Traffic) => program.load()?,
         (Program::Iter(program), Attach::Iterator(name)) => {
             program.load(name, kernel.points()?)?;
         }
@@ -698,7 +744,7 @@ fn root() -> Result<std::fs::File, Refusal> {
 }
 
 /// What the kernel answered, in one line: a verifier's log goes to a file.
-fn answer(error: &ProgramError) -> String {
+pub fn answer(error: &ProgramError) -> String {
     let ProgramError::LoadError { io_error, verifier_log } = error else {
         let mut text = error.to_string();
         let mut source = std::error::Error::source(error);

@@ -32,8 +32,10 @@ pub mod holder;
 mod hooks;
 mod load;
 mod look;
+pub mod packet;
 pub mod privilege;
 mod process;
+mod raw;
 mod tries;
 mod unseen;
 
@@ -120,6 +122,21 @@ pub enum Error {
     Measure { source: SyscallError },
     #[error("cannot read the kernel programs' debug lines: {source}")]
     Debug { source: aya_log::Error },
+    #[error("cannot capture on {interface}: the kernel refused tcx: {tcx}; and clsact: {clsact}")]
+    Attach { interface: String, tcx: String, clsact: String },
+    #[error(transparent)]
+    Filter(#[from] crate::packet::filter::Error),
+    #[error("the kernel refused the filter {text:?}: {source}; {said}")]
+    FilterRefused { text: String, source: std::io::Error, said: String },
+    #[error("cannot hand the filter to the programs for packets: {source}")]
+    FilterPlace { source: std::io::Error },
+    #[error(
+        "the filter {text:?} is for interfaces with more than {most} kinds of link-layer headers: \
+         capture on fewer of them"
+    )]
+    FilterKinds { text: String, most: u32 },
+    #[error("the kernel programs and this reader disagree: a packet's record has {len} bytes")]
+    Packet { len: usize },
     #[error("the kernel programs and this reader disagree: {source}")]
     Decode { source: decode::Error },
 }
@@ -128,6 +145,11 @@ impl Error {
     /// Only a privilege is missing.
     pub const fn is_privilege(&self) -> bool {
         matches!(self, Error::Load(load::Error::Privilege { .. }))
+    }
+
+    /// The kernel takes no such programs from us; what was asked for makes sense.
+    pub const fn is_of_programs(&self) -> bool {
+        matches!(self, Error::Load(_) | Error::Attach { .. } | Error::FilterRefused { .. })
     }
 }
 
@@ -375,6 +397,15 @@ impl Ebpf {
             if let Some(input) = input {
                 self.life.apply(input, &mut self.look, &mut self.first);
             }
+        }
+        Ok(())
+    }
+
+    /// Reads what is in the ring, so that all is known of processes that was told. Events
+    /// are delivered later.
+    fn catch_up(&mut self) -> Result<(), Error> {
+        if self.drain()? {
+            self.drain_at.get_or_insert_with(Instant::now);
         }
         Ok(())
     }

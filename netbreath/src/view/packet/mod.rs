@@ -1,0 +1,3 @@
+//! Packets for people.
+
+pub mod line;
