@@ -504,8 +504,12 @@ pub const LADDERS: &[Ladder] = &[
         purpose: "which process reads datagrams, how many and how much",
         events: emit::DATAGRAM,
         needed: false,
-        rungs: &[Rung::new("nb_udp_recv4_fx", Fexit("udp_recvmsg", 5))
-            .with(&[("nb_udp_recv6_fx", Fexit("udpv6_recvmsg", 5))])],
+        rungs: &[
+            Rung::new("nb_udp_recv4_f4", Fexit("udp_recvmsg", 4))
+                .with(&[("nb_udp_recv6_f4", Fexit("udpv6_recvmsg", 4))]),
+            Rung::new("nb_udp_recv4_fx", Fexit("udp_recvmsg", 5))
+                .with(&[("nb_udp_recv6_fx", Fexit("udpv6_recvmsg", 5))]),
+        ],
     },
     Ladder {
         hook: Hook::UdpClose,
