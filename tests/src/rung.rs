@@ -24,7 +24,7 @@ const EXERCISES: &[(&str, &[&str])] = &[
     ("accept", &["owner::every_accept_call", "snapshot::accept_under_way"]),
     ("connect", &["close::client_first"]),
     ("half_open", &["half_open::from_the_syn_on"]),
-    ("mini", &["close::client_half", "time_wait::none_where_there_is_no_room", "owner::killed"]),
+    ("mini", &["filter::client_pid", "close::client_half", "time_wait::none_where_there_is_no_room", "owner::killed"]),
     ("mini_reset", &["reset::of_a_peer_that_writes_late"]),
     ("connect_return", &["refused::no_route"]),
     ("send", &["truth::passed_write_only"]),

@@ -136,6 +136,11 @@ fn machine(accelerator: Accelerator, kernel: &Kernel, log: &Path) -> Command {
         // patched it, as attaching to functions does, and panics of that.
         Accelerator::Tcg => {
             command.args(["-accel", "tcg,thread=single", "-smp", "1"]);
+            // Why counted: time goes by with what was done, a nanosecond an instruction, not
+            // with what emulating it took. Else a slice of time is a few system calls long, and
+            // kernels that may be interrupted everywhere change tasks in the middle of most
+            // programs, which then are skipped for the other task; and what waits would wait.
+            command.args(["-icount", "shift=0,sleep=off"]);
             // Why without erms and fsrm: the kernel would copy by one instruction, which is
             // emulated byte by byte.
             let mut cpu = "max,-erms,-fsrm".to_owned();

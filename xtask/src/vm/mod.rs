@@ -28,16 +28,19 @@ use crate::summary::Counts;
 use crate::test;
 use crate::workspace::Workspace;
 
-#[derive(Default, clap::Args)]
+#[derive(clap::Args)]
 pub struct Args {
     /// Series or point releases of kernels, such as 6.12; 6.1, 6.12 and 7 if none is given
     versions: Vec<String>,
-    /// Only this suite of tests
+    /// Only this suite of tests, or this command: load-all, doctor
     #[arg(long, value_name = "NAME")]
     suite: Vec<String>,
     /// Only scenarios whose names contain this
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Run each suite so often
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    times: usize,
     /// Print what the machines printed, also where all is well
     #[arg(long)]
     show: bool,
@@ -79,7 +82,16 @@ pub fn count_or_skip(workspace: &Workspace) -> Result<Counts> {
         Ok(())
     });
     match ready {
-        Ok(()) => count(workspace, &Args::default()),
+        Ok(()) => count(
+            workspace,
+            &Args {
+                versions: Vec::new(),
+                suite: Vec::new(),
+                only: Vec::new(),
+                times: 1,
+                show: false,
+            },
+        ),
         Err(error) => {
             println!("skipped: NO OTHER KERNEL IS TESTED: {error:#}");
             Ok(Counts { skipped: 1, ..Counts::default() })
@@ -200,6 +212,9 @@ fn prepare(workspace: &Workspace, args: &Args) -> Result<(Vec<Program>, Vec<Task
             words: words(&[NETBREATH, "doctor"]),
         },
     ];
+    if !args.suite.is_empty() {
+        tasks.retain(|task| args.suite.contains(&task.name));
+    }
     for suite in test::suites(workspace, package)?.into_iter().filter(|s| s.is_integration) {
         if !args.suite.is_empty() && !args.suite.contains(&suite.name) {
             continue;
@@ -211,7 +226,14 @@ fn prepare(workspace: &Workspace, args: &Args) -> Result<(Vec<Program>, Vec<Task
         }
         words.extend(args.only.iter().cloned());
         let variables = vec![(CONNECTIONS, FEW.to_owned())];
-        tasks.push(Task { name: suite.name, seconds: SUITE_SECONDS, variables, words });
+        for number in 1..=args.times {
+            let name = match number {
+                1 => suite.name.clone(),
+                _ => format!("{}#{number}", suite.name),
+            };
+            let (variables, words) = (variables.clone(), words.clone());
+            tasks.push(Task { name, seconds: SUITE_SECONDS, variables, words });
+        }
         programs.push(Program { built: suite.executable, place });
     }
     Ok((programs, tasks))
