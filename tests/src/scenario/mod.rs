@@ -214,6 +214,8 @@ pub const ALL: &[Scenario] = &[
     scenario("filter::local_port", 30, filter::local_port).needs(Need::Netbreath),
     scenario("filter::listener_port", 30, filter::listener_port).needs(Need::Netbreath),
     scenario("filter::client_pid", 30, filter::client_pid).needs(Need::Netbreath),
+    scenario("filter::client_pid_in_fin_wait2", 25, filter::client_pid_in_fin_wait2)
+        .needs(Need::Netbreath),
     scenario("filter::worker_pid", 30, filter::worker_pid).needs(Need::Netbreath),
     scenario("family::v6", 60, family::v6).needs(Need::Ipv6),
     scenario("family::mapped_client", 60, family::mapped_client).needs(Need::Ipv6),
@@ -244,6 +246,8 @@ pub const ALL: &[Scenario] = &[
     scenario("unix::abstract_seqpacket", 41, unix::abstract_seqpacket).needs(Need::Netbreath),
     scenario("unix::datagrams", 22, unix::datagrams).needs(Need::Netbreath),
     scenario("unix::shared_with_a_child", 41, unix::shared_with_a_child).needs(Need::Netbreath),
+    scenario("unix::child_only_reads", 41, unix::child_only_reads).needs(Need::Netbreath),
+    scenario("unix::child_only_writes", 41, unix::child_only_writes).needs(Need::Netbreath),
     scenario("unix::killed", 35, unix::killed).needs(Need::Netbreath),
     scenario("unix::snapshot", 32, unix::snapshot).needs(Need::Netbreath),
     scenario("unix::filter_pid", 12, unix::filter_pid).needs(Need::Netbreath),
