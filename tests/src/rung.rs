@@ -24,7 +24,15 @@ const EXERCISES: &[(&str, &[&str])] = &[
     ("accept", &["owner::every_accept_call", "snapshot::accept_under_way"]),
     ("connect", &["close::client_first"]),
     ("half_open", &["half_open::from_the_syn_on"]),
-    ("mini", &["filter::client_pid_in_fin_wait2", "close::client_half", "time_wait::none_where_there_is_no_room", "owner::killed"]),
+    (
+        "mini",
+        &[
+            "filter::client_pid_in_fin_wait2",
+            "close::client_half",
+            "time_wait::none_where_there_is_no_room",
+            "owner::killed",
+        ],
+    ),
     ("mini_reset", &["reset::of_a_peer_that_writes_late"]),
     ("connect_return", &["refused::no_route"]),
     ("send", &["truth::passed_write_only"]),

@@ -50,6 +50,8 @@ pub enum Need {
     Ipv6,
     /// A program of the system.
     Program(&'static str),
+    /// A kernel that tells of resets that go out for a mini-socket: one with reasons for them.
+    MiniReset,
 }
 
 pub struct Scenario {
@@ -84,6 +86,12 @@ impl Scenario {
             Need::Netbreath => Some("needs an option that only netbreath has".to_owned()),
             Need::Proto(proto) => unsupported(Family::V4, proto),
             Need::Ipv6 => unsupported(Family::V6, Proto::Tcp),
+            Need::MiniReset => {
+                const REASON: &[u8] = b"\0sk_rst_reason\0";
+                let types = std::fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
+                let tells = types.windows(REASON.len()).any(|window| window == REASON);
+                (!tells).then(|| "this kernel tells of no resets for mini-sockets".to_owned())
+            }
             Need::Program(name) => {
                 let found = std::process::Command::new(name).arg("-V").output().is_ok();
                 (!found).then(|| format!("needs the program {name}"))
@@ -168,7 +176,8 @@ pub const ALL: &[Scenario] = &[
     scenario("reset::server_leaves_data_unread", 40, reset::server_leaves_data_unread),
     scenario("reset::of_a_half_closed_connection", 40, reset::of_a_half_closed_connection),
     scenario("reset::of_a_peer_that_writes_on", 40, reset::of_a_peer_that_writes_on),
-    scenario("reset::of_a_peer_that_writes_late", 40, reset::of_a_peer_that_writes_late),
+    scenario("reset::of_a_peer_that_writes_late", 40, reset::of_a_peer_that_writes_late)
+        .needs(Need::MiniReset),
     scenario("reset::before_accept", 40, reset::before_accept),
     scenario("reset::listener_closes_with_a_queue", 40, reset::listener_closes_with_a_queue),
     scenario("half_open::from_the_syn_on", 60, half_open::from_the_syn_on),

@@ -32,7 +32,10 @@ use crate::workspace::Workspace;
 pub struct Args {
     /// Series or point releases of kernels, such as 6.12; 6.1, 6.12 and 7 if none is given
     versions: Vec<String>,
-    /// Only this suite of tests, or this command: load-all, doctor
+    /// Every suite whole, and the table of rungs: without it, a selection that takes minutes
+    #[arg(long, conflicts_with_all = ["suite", "only"])]
+    all: bool,
+    /// Only this suite of tests, or this command: load-all, doctor, rungs
     #[arg(long, value_name = "NAME")]
     suite: Vec<String>,
     /// Only scenarios whose names contain this
@@ -57,6 +60,27 @@ const FEW: &str = "20";
 /// Of what a failed command printed.
 const LINES_SHOWN: usize = 120;
 
+/// Where nobody asks for more: each way to come to know something once, from this suite.
+const SELECTED_SUITE: &str = "kernel";
+const SELECTED: &[&str] = &[
+    "close::client_first",
+    "close::server_half",
+    "dns::through_a_stub",
+    "family::v6",
+    "filter::client_pid_in_fin_wait2",
+    "half_open::from_the_syn_on",
+    "owner::every_accept_call",
+    "owner::mutant_from_cpu",
+    "process::events",
+    "refused::v4",
+    "reset::by_client",
+    "retransmit::data",
+    "snapshot::listener_and_connection",
+    "time_wait::none_without_a_fin",
+    "udp::connected",
+    "unix::stream",
+];
+
 const NETBREATH: &str = "/bin/netbreath";
 
 /// Commands of this machine that tests compare with.
@@ -77,7 +101,7 @@ pub fn count_or_skip(workspace: &Workspace) -> Result<Counts> {
     let ready = require(workspace).and_then(|()| {
         // Why: without it, the rungs that the machines reach can be compared with nothing.
         if !rung::is_checked_in(&workspace.root) {
-            bail!("{} is not checked in: `cargo xtask test vm` makes it", rung::PLACE);
+            bail!("{} is not checked in: `cargo xtask test vm --all` makes it", rung::PLACE);
         }
         Ok(())
     });
@@ -86,6 +110,7 @@ pub fn count_or_skip(workspace: &Workspace) -> Result<Counts> {
             workspace,
             &Args {
                 versions: Vec::new(),
+                all: false,
                 suite: Vec::new(),
                 only: Vec::new(),
                 times: 1,
@@ -133,10 +158,24 @@ pub fn count(workspace: &Workspace, args: &Args) -> Result<Counts> {
         }
         counts += report.counts;
     }
-    if args.suite.is_empty() && args.only.is_empty() {
+    if args.only.is_empty() && reports.iter().any(|report| !report.rungs.is_empty()) {
         counts += check_rungs(workspace, &folder, reports);
     }
+    if args.selects() {
+        println!(
+            "on these kernels ran a selection: every program loaded, every rung attached, {} \
+             scenarios; `cargo xtask test vm --all` runs everything",
+            SELECTED.len()
+        );
+    }
     Ok(counts)
+}
+
+impl Args {
+    /// Whether only what is `SELECTED` runs.
+    fn selects(&self) -> bool {
+        !self.all && self.suite.is_empty() && self.only.is_empty()
+    }
 }
 
 /// Whether the table of rungs that is checked in is what these kernels have shown.
@@ -211,12 +250,20 @@ fn prepare(workspace: &Workspace, args: &Args) -> Result<(Vec<Program>, Vec<Task
             variables: Vec::new(),
             words: words(&[NETBREATH, "doctor"]),
         },
+        Task {
+            name: "rungs".to_owned(),
+            seconds: DOCTOR_SECONDS,
+            variables: Vec::new(),
+            words: words(&[NETBREATH, "doctor", "--rungs"]),
+        },
     ];
+    let selects = args.selects();
     if !args.suite.is_empty() {
         tasks.retain(|task| args.suite.contains(&task.name));
     }
     for suite in test::suites(workspace, package)?.into_iter().filter(|s| s.is_integration) {
-        if !args.suite.is_empty() && !args.suite.contains(&suite.name) {
+        let other = !args.suite.is_empty() && !args.suite.contains(&suite.name);
+        if other || selects && suite.name != SELECTED_SUITE {
             continue;
         }
         let place = format!("/bin/{}", suite.name);
@@ -225,6 +272,9 @@ fn prepare(workspace: &Workspace, args: &Args) -> Result<(Vec<Program>, Vec<Task
             words.extend(["--skip", skipped].map(str::to_owned));
         }
         words.extend(args.only.iter().cloned());
+        if selects {
+            words.extend(SELECTED.iter().map(|name| (*name).to_owned()));
+        }
         let variables = vec![(CONNECTIONS, FEW.to_owned())];
         for number in 1..=args.times {
             let name = match number {
@@ -367,7 +417,12 @@ fn judge(kernel: &Kernel, ended: &Ended, tasks: &[Task], show: bool, folder: &Pa
         say(&format!("all that it printed is in {}", folder.display()));
     }
     say(&counts.to_string());
-    let rungs = ended.session.runs.iter().flat_map(|run| rung::cells(&run.printed)).collect();
+    let suite: Vec<_> =
+        ended.session.runs.iter().flat_map(|run| rung::cells(&run.printed)).collect();
+    let rungs = match ended.session.runs.iter().find(|run| run.name == "rungs") {
+        Some(listing) if suite.is_empty() => rung::listed(&listing.printed),
+        _ => suite,
+    };
     Report { kernel: kernel.release.clone(), series: kernel.series.clone(), rungs, rows, counts }
 }
 

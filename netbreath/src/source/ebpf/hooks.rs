@@ -365,7 +365,8 @@ pub const LADDERS: &[Ladder] = &[
         purpose: "data to connections in FIN_WAIT2 that no process holds: without it, that this \
             ends one is noticed only when its time would have been over",
         needed: false,
-        rungs: &[Rung::new("nb_mini_reset_btf", BtfTracepoint("tcp_send_reset"))],
+        // With two arguments, it is not called for mini-sockets.
+        rungs: &[Rung::new("nb_mini_reset_btf", BtfArguments("tcp_send_reset", 3))],
     },
     Ladder {
         hook: Hook::Send,
