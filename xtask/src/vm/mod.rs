@@ -22,6 +22,7 @@ use self::console::{Outcome, Run};
 use self::initramfs::{Program, Task};
 use self::kernel::{Kernel, Kernels};
 use crate::build::{self, Profile};
+use crate::cross::{self, Target};
 use crate::process;
 use crate::setup;
 use crate::summary::Counts;
@@ -30,7 +31,8 @@ use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Series or point releases of kernels, such as 6.12; 6.1, 6.12 and 7 if none is given
+    /// Series or point releases of kernels, such as 6.12, or arm64 for one on aarch64; 6.1, 6.12
+    /// and 7 if none is given
     versions: Vec<String>,
     /// Every suite whole, and the table of rungs: without it, a selection that takes minutes
     #[arg(long, conflicts_with_all = ["suite", "only"])]
@@ -80,6 +82,12 @@ const SELECTED: &[&str] = &[
     "udp::connected",
     "unix::stream",
 ];
+
+/// How the kernel on aarch64 is asked for, and which it is.
+const ARM64: &str = "arm64";
+const ARM64_SERIES: &str = "6.12";
+const ARM64_SELECTED: &[&str] =
+    &["close::client_first", "owner::every_accept_call", "process::events", "udp::connected"];
 
 const NETBREATH: &str = "/bin/netbreath";
 
@@ -132,21 +140,29 @@ fn require(workspace: &Workspace) -> Result<()> {
 }
 
 pub fn count(workspace: &Workspace, args: &Args) -> Result<Counts> {
-    require(workspace)?;
     let folder = workspace.target.join("vm");
-    let wanted: Vec<&str> = if args.versions.is_empty() {
-        kernel::SERIES.to_vec()
-    } else {
-        args.versions.iter().map(String::as_str).collect()
-    };
+    let (arm64, wanted): (Vec<&str>, Vec<&str>) =
+        args.versions.iter().map(String::as_str).partition(|version| *version == ARM64);
+    let wanted = if args.versions.is_empty() { kernel::SERIES.to_vec() } else { wanted };
     let mut reports = Vec::new();
-    let kernels = fetch(&folder, &wanted, &mut reports)?;
-    if let Some(first) = kernels.first() {
-        let (programs, tasks) = prepare(workspace, args)?;
-        let accelerator = boot::accelerator(first, &folder);
-        reports.extend(boot_all(&kernels, accelerator.threads(), |kernel| {
-            report(&folder, kernel, accelerator, &programs, &tasks, args.show)
-        }));
+    if !wanted.is_empty() {
+        require(workspace)?;
+        let kernels = fetch(Kernels::new(&folder), &folder, &wanted, &mut reports)?;
+        if let Some(first) = kernels.first() {
+            let content = prepare(workspace, args)?;
+            let accelerator = boot::accelerator(first, &folder);
+            reports.extend(boot_all(&kernels, accelerator.threads(), |kernel| {
+                report(&folder, kernel, accelerator, &content, args.show)
+            }));
+        }
+    }
+    if !arm64.is_empty() {
+        setup::for_cross_vm(workspace)?;
+        let kernels = fetch(Kernels::arm64(&folder), &folder, &[ARM64_SERIES], &mut reports)?;
+        if let Some(kernel) = kernels.first() {
+            let content = prepare_arm64(workspace, args)?;
+            reports.push(report(&folder, kernel, Accelerator::Tcg, &content, args.show));
+        }
     }
     print!("{}", table(&reports));
     let mut counts = Counts::default();
@@ -158,10 +174,13 @@ pub fn count(workspace: &Workspace, args: &Args) -> Result<Counts> {
         }
         counts += report.counts;
     }
-    if args.only.is_empty() && reports.iter().any(|report| !report.rungs.is_empty()) {
+    let is_arm64 = |report: &Report| report.kernel.ends_with(ARM64);
+    if args.only.is_empty()
+        && reports.iter().any(|report| !report.rungs.is_empty() && !is_arm64(report))
+    {
         counts += check_rungs(workspace, &folder, reports);
     }
-    if args.selects() {
+    if args.selects() && arm64.is_empty() {
         println!(
             "on these kernels ran a selection: every program loaded, every rung attached, {} \
              scenarios; `cargo xtask test vm --all` runs everything",
@@ -180,7 +199,9 @@ impl Args {
 
 /// Whether the table of rungs that is checked in is what these kernels have shown.
 fn check_rungs(workspace: &Workspace, folder: &Path, reports: Vec<Report>) -> Counts {
-    let seen = reports.into_iter().filter(|report| !report.rungs.is_empty());
+    // Only series that have a column: not aarch64.
+    let has_column = |report: &Report| !report.kernel.ends_with(ARM64);
+    let seen = reports.into_iter().filter(|report| !report.rungs.is_empty() && has_column(report));
     let seen = seen.map(|report| (report.series, report.rungs)).collect();
     match rung::check(&workspace.root, folder, kernel::SERIES, seen) {
         Ok(()) => Counts { passed: 1, ..Counts::default() },
@@ -192,9 +213,13 @@ fn check_rungs(workspace: &Workspace, folder: &Path, reports: Vec<Report>) -> Co
 }
 
 /// The newest kernels of the wanted series, each once; a report for each that cannot be had.
-fn fetch(folder: &Path, wanted: &[&str], reports: &mut Vec<Report>) -> Result<Vec<Kernel>> {
-    let kernels = Kernels::new(folder);
-    fs::create_dir_all(folder.join("kernels"))
+fn fetch(
+    kernels: Kernels,
+    folder: &Path,
+    wanted: &[&str],
+    reports: &mut Vec<Report>,
+) -> Result<Vec<Kernel>> {
+    fs::create_dir_all(kernels.folder())
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let mut found: Vec<Kernel> = Vec::new();
     for series in wanted {
@@ -217,8 +242,47 @@ fn fetch(folder: &Path, wanted: &[&str], reports: &mut Vec<Report>) -> Result<Ve
     Ok(found)
 }
 
+/// What goes into a VM, and what is to be run there.
+struct Content {
+    programs: Vec<Program>,
+    tasks: Vec<Task>,
+    /// Another architecture than this machine's.
+    target: Option<Target>,
+}
+
+/// A smoke test: what netbreath says of the kernel, and a few scenarios.
+fn prepare_arm64(workspace: &Workspace, args: &Args) -> Result<Content> {
+    let target = cross::ARM64;
+    build::for_target(workspace, Profile::Release, target)?;
+    let (package, _) = workspace.tests();
+    let mut cargo = target.cargo(workspace, "build")?;
+    cargo.args(["--release", "--package", package, "--bin", "init"]);
+    process::run(&mut cargo).context("the VM's init did not build: see cargo's errors above")?;
+    let mut cargo = target.cargo(workspace, "test")?;
+    cargo.args(["--release", "--test", SELECTED_SUITE]);
+    let suites = test::built(cargo, package)?;
+    let suite = suites.into_iter().find(|suite| suite.name == SELECTED_SUITE);
+    let suite = suite.context("cargo built no suite of scenarios")?;
+    let built = |name| target.binary(workspace, Profile::Release, name);
+    let place = format!("/bin/{}", suite.name);
+    let names = if args.only.is_empty() {
+        ARM64_SELECTED.iter().map(|name| (*name).to_owned()).collect()
+    } else {
+        args.only.clone()
+    };
+    let words = std::iter::once(place.clone()).chain(names).collect();
+    let mut tasks = own_tasks();
+    tasks.push(Task { name: suite.name, seconds: SUITE_SECONDS, variables: Vec::new(), words });
+    let programs = vec![
+        Program { built: built("init"), place: "/init".to_owned() },
+        Program { built: built("netbreath"), place: NETBREATH.to_owned() },
+        Program { built: suite.executable, place },
+    ];
+    Ok(Content { programs, tasks, target: Some(target) })
+}
+
 /// Builds what goes into the VMs, and says what is to be run there.
-fn prepare(workspace: &Workspace, args: &Args) -> Result<(Vec<Program>, Vec<Task>)> {
+fn prepare(workspace: &Workspace, args: &Args) -> Result<Content> {
     // Why optimized: unoptimized, under emulation, it takes ten seconds to start.
     build::binary(workspace, Profile::Release)?;
     let (package, _) = workspace.tests();
@@ -236,27 +300,7 @@ fn prepare(workspace: &Workspace, args: &Args) -> Result<(Vec<Program>, Vec<Task
             .with_context(|| format!("there is no {classic} here, which tests compare with"))?;
         programs.push(Program { built, place: format!("/bin/{classic}") });
     }
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    let mut tasks = vec![
-        Task {
-            name: "load-all".to_owned(),
-            seconds: DOCTOR_SECONDS,
-            variables: Vec::new(),
-            words: words(&[NETBREATH, "doctor", "--load-all"]),
-        },
-        Task {
-            name: "doctor".to_owned(),
-            seconds: DOCTOR_SECONDS,
-            variables: Vec::new(),
-            words: words(&[NETBREATH, "doctor"]),
-        },
-        Task {
-            name: "rungs".to_owned(),
-            seconds: DOCTOR_SECONDS,
-            variables: Vec::new(),
-            words: words(&[NETBREATH, "doctor", "--rungs"]),
-        },
-    ];
+    let mut tasks = own_tasks();
     let selects = args.selects();
     if !args.suite.is_empty() {
         tasks.retain(|task| args.suite.contains(&task.name));
@@ -286,7 +330,20 @@ fn prepare(workspace: &Workspace, args: &Args) -> Result<(Vec<Program>, Vec<Task
         }
         programs.push(Program { built: suite.executable, place });
     }
-    Ok((programs, tasks))
+    Ok(Content { programs, tasks, target: None })
+}
+
+/// What netbreath itself says of a kernel.
+fn own_tasks() -> Vec<Task> {
+    [("load-all", &["--load-all"][..]), ("doctor", &[]), ("rungs", &["--rungs"])]
+        .into_iter()
+        .map(|(name, options)| Task {
+            name: name.to_owned(),
+            seconds: DOCTOR_SECONDS,
+            variables: Vec::new(),
+            words: [NETBREATH, "doctor"].iter().chain(options).map(|w| (*w).to_owned()).collect(),
+        })
+        .collect()
 }
 
 /// What is as well seen on the kernel at hand, and would take long here.
@@ -332,14 +389,13 @@ fn report(
     folder: &Path,
     kernel: &Kernel,
     accelerator: Accelerator,
-    programs: &[Program],
-    tasks: &[Task],
+    content: &Content,
     show: bool,
 ) -> Report {
     eprintln!("vm: booting {}", kernel.release);
     let folder = folder.join(&kernel.release);
-    match boot(&folder, kernel, accelerator, programs, tasks) {
-        Ok(ended) => judge(kernel, &ended, tasks, show, &folder),
+    match boot(&folder, kernel, accelerator, content) {
+        Ok(ended) => judge(kernel, &ended, &content.tasks, show, &folder),
         Err(error) => {
             eprintln!("vm: {}: {error:#}", kernel.release);
             Report {
@@ -357,13 +413,13 @@ fn boot(
     folder: &Path,
     kernel: &Kernel,
     accelerator: Accelerator,
-    programs: &[Program],
-    tasks: &[Task],
+    content: &Content,
 ) -> Result<Ended> {
     fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let initramfs: PathBuf = folder.join("initramfs.cpio");
-    initramfs::write(&initramfs, programs, tasks, &kernel.modules)?;
+    let Content { programs, tasks, target } = content;
+    initramfs::write(&initramfs, programs, tasks, &kernel.modules, *target)?;
     Machine {
         kernel,
         initramfs: &initramfs,
