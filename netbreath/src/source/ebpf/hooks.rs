@@ -357,7 +357,7 @@ pub const LADDERS: &[Ladder] = &[
         purpose: "packets to connections in TIME_WAIT, and to those in FIN_WAIT2 that no process \
             holds: without it, when these get the peer's FIN is not seen",
         needed: false,
-        rungs: &[Rung::new("nb_mini_btf", BtfTracepoint("kfree_skb"))],
+        rungs: &[Rung::new("nb_mini_btf", BtfArguments("kfree_skb", 4))],
     },
     Ladder {
         hook: Hook::MiniReset,
