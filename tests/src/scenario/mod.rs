@@ -50,6 +50,8 @@ pub enum Need {
     Ipv6,
     /// A program of the system.
     Program(&'static str),
+    /// A kernel that tells of packets to mini-sockets: `kfree_skb` names the socket.
+    Mini,
     /// A kernel that tells of resets that go out for a mini-socket: one with reasons for them.
     MiniReset,
 }
@@ -84,14 +86,18 @@ impl Scenario {
             Need::Nothing => None,
             Need::Netbreath if kind == Kind::Netbreath => None,
             Need::Netbreath => Some("needs an option that only netbreath has".to_owned()),
+            Need::Mini if kind != Kind::Netbreath => {
+                Some("needs an option that only netbreath has".to_owned())
+            }
             Need::Proto(proto) => unsupported(Family::V4, proto),
             Need::Ipv6 => unsupported(Family::V6, Proto::Tcp),
-            Need::MiniReset => {
-                const REASON: &[u8] = b"\0sk_rst_reason\0";
-                let types = std::fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
-                let tells = types.windows(REASON.len()).any(|window| window == REASON);
-                (!tells).then(|| "this kernel tells of no resets for mini-sockets".to_owned())
+            Need::Mini if !has_type_word("rx_sk") => {
+                Some("this kernel tells of no packets to mini-sockets".to_owned())
             }
+            Need::MiniReset if !has_type_word("sk_rst_reason") => {
+                Some("this kernel tells of no resets for mini-sockets".to_owned())
+            }
+            Need::Mini | Need::MiniReset => None,
             Need::Program(name) => {
                 let found = std::process::Command::new(name).arg("-V").output().is_ok();
                 (!found).then(|| format!("needs the program {name}"))
@@ -126,6 +132,13 @@ impl Scenario {
             bail!("{verdict}\n    namespace {netns}; {misses} misses\n{command}\n{talk}")
         }
     }
+}
+
+/// Whether the running kernel's type information has this word.
+fn has_type_word(word: &str) -> bool {
+    let word = [&[0], word.as_bytes(), &[0]].concat();
+    let types = std::fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
+    types.windows(word.len()).any(|window| window == word)
 }
 
 /// The program of every actor.
@@ -224,7 +237,7 @@ pub const ALL: &[Scenario] = &[
     scenario("filter::listener_port", 30, filter::listener_port).needs(Need::Netbreath),
     scenario("filter::client_pid", 30, filter::client_pid).needs(Need::Netbreath),
     scenario("filter::client_pid_in_fin_wait2", 25, filter::client_pid_in_fin_wait2)
-        .needs(Need::Netbreath),
+        .needs(Need::Mini),
     scenario("filter::worker_pid", 30, filter::worker_pid).needs(Need::Netbreath),
     scenario("family::v6", 60, family::v6).needs(Need::Ipv6),
     scenario("family::mapped_client", 60, family::mapped_client).needs(Need::Ipv6),
