@@ -67,9 +67,6 @@ const SELECTED_SUITE: &str = "kernel";
 const SELECTED: &[&str] = &[
     "close::client_first",
     "close::server_half",
-    "dns::through_a_stub",
-    "family::v6",
-    "filter::client_pid_in_fin_wait2",
     "half_open::from_the_syn_on",
     "owner::every_accept_call",
     "owner::mutant_from_cpu",
@@ -77,10 +74,7 @@ const SELECTED: &[&str] = &[
     "refused::v4",
     "reset::by_client",
     "retransmit::data",
-    "snapshot::listener_and_connection",
     "time_wait::none_without_a_fin",
-    "udp::connected",
-    "unix::stream",
 ];
 
 /// How the kernel on aarch64 is asked for, and which it is.
