@@ -24,7 +24,15 @@ const EXERCISES: &[(&str, &[&str])] = &[
     ("accept", &["owner::every_accept_call", "snapshot::accept_under_way"]),
     ("connect", &["close::client_first"]),
     ("half_open", &["half_open::from_the_syn_on"]),
-    ("mini", &["close::client_half", "time_wait::none_where_there_is_no_room", "owner::killed"]),
+    (
+        "mini",
+        &[
+            "filter::client_pid_in_fin_wait2",
+            "close::client_half",
+            "time_wait::none_where_there_is_no_room",
+            "owner::killed",
+        ],
+    ),
     ("mini_reset", &["reset::of_a_peer_that_writes_late"]),
     ("connect_return", &["refused::no_route"]),
     ("send", &["truth::passed_write_only"]),
@@ -42,8 +50,8 @@ const EXERCISES: &[(&str, &[&str])] = &[
     ("udp_send", &["udp::connected"]),
     ("udp_receive", &["udp::connected"]),
     ("udp_close", &["udp::connected"]),
-    ("unix_send", &["unix::shared_with_a_child"]),
-    ("unix_receive", &["unix::shared_with_a_child"]),
+    ("unix_send", &["unix::child_only_writes"]),
+    ("unix_receive", &["unix::child_only_reads"]),
     ("unix_close", &["unix::stream"]),
     ("unix_bind", &["unix::datagrams"]),
     ("unix_listen", &["unix::stream"]),
@@ -53,14 +61,6 @@ const EXERCISES: &[(&str, &[&str])] = &[
     ("seed_unix", &["unix::snapshot"]),
     ("processes", &["process::exec_of_an_old_process"]),
     ("seed", &["snapshot::listener_and_connection"]),
-];
-
-/// Hooks that nothing proves yet: what they tell, another hook tells too in all that is
-/// played for them. Left out, they are skipped.
-pub const UNPROVEN: &[(&str, &str)] = &[
-    ("mini", "the other end, on the same machine, tells the same"),
-    ("unix_send", "the receiving side of the same process tells the same"),
-    ("unix_receive", "the sending side of the same process tells the same"),
 ];
 
 /// Hooks that are there only where a better one of another hook is not: that one is left

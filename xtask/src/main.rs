@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod check_load;
 mod ci;
+mod cross;
 mod ebpf;
 mod lint;
 mod process;

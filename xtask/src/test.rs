@@ -155,8 +155,14 @@ pub struct Suite {
 
 pub fn suites(workspace: &Workspace, package: &str) -> Result<Vec<Suite>> {
     let mut cargo = workspace.cargo();
+    cargo.arg("test");
+    built(cargo, package)
+}
+
+/// What `cargo test` builds of a package.
+pub fn built(mut cargo: Command, package: &str) -> Result<Vec<Suite>> {
     cargo
-        .args(["test", "--package", package, "--no-run"])
+        .args(["--package", package, "--no-run"])
         .arg("--message-format=json-render-diagnostics")
         .stderr(stderr());
     let messages = process::answer(&mut cargo)

@@ -205,12 +205,14 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
             }
         }
         None => {
-            let late = slot.socket.id == 0;
+            // Nor is its birth shown where only `tcp_set_state` is watched.
+            let late = slot.socket.id == 0 || slot.begun == 0;
             sock::identify(sk, &mut slot.socket, at);
             if late && old == SYN_RECV && config::HAS_HALF_OPEN() != 0 {
                 slot.since = half_open::syn(slot.socket.id);
                 if slot.since != 0 {
                     slot.begun = slot.since;
+                    slot.socket.born = 1;
                 }
             }
         }

@@ -127,6 +127,19 @@ fn nb_udp_recv6_fx(ctx: FExitContext) -> i32 {
     0
 }
 
+/// The same where the sender's address has no parameter of its own for its length.
+#[fexit(function = "udp_recvmsg")]
+fn nb_udp_recv4_f4(ctx: FExitContext) -> i32 {
+    used(&ctx, ctx.arg(4), Hook::UdpReceive, ctx.arg(3));
+    0
+}
+
+#[fexit(function = "udpv6_recvmsg")]
+fn nb_udp_recv6_f4(ctx: FExitContext) -> i32 {
+    used(&ctx, ctx.arg(4), Hook::UdpReceive, ctx.arg(3));
+    0
+}
+
 /// What these programs answer: nothing is refused.
 const ALLOW: i32 = 1;
 

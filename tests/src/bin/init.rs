@@ -20,7 +20,7 @@ const COMMANDS: &str = "/vm/commands";
 
 /// Apart from the kernel's console: a kernel message in the middle of a line of ours
 /// would spoil it.
-const TERMINAL: &str = "/dev/ttyS1";
+const TERMINAL: &str = if cfg!(target_arch = "aarch64") { "/dev/ttyS0" } else { "/dev/ttyS1" };
 
 /// Logs that a command leaves here are printed.
 const LOGS: &str = "/tmp";

@@ -2,6 +2,7 @@
 //! first event of an active open, the acceptor before the accept.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -51,6 +52,26 @@ pub fn client_pid(stage: &mut Stage) -> Result<()> {
     server.close(&listener)?;
     stage.expect(&c, ACTIVE)?;
     for silent in [&s, &other, &taken, &listener] {
+        stage.expect_silence(silent)?;
+    }
+    Ok(())
+}
+
+/// Nobody holds the client's socket any more when the peer's FIN comes, and of the peer
+/// nothing is seen.
+pub fn client_pid_in_fin_wait2(stage: &mut Stage) -> Result<()> {
+    let (client, server) = (stage.client()?, stage.server()?);
+    stage.trace_with(&["--pid".to_owned(), client.id.to_string()])?;
+    let listener = server.listen(V4)?;
+    let c = client.connect(address(&listener)?)?;
+    let s = server.accept(&listener, Call::Accept4)?;
+    client.close(&c)?;
+    stage.wait_until_told("FIN_WAIT1", "FIN_WAIT2", 1, Duration::from_secs(30))?;
+    server.drain(&s)?;
+    server.close(&s)?;
+    server.close(&listener)?;
+    stage.expect(&c, ACTIVE)?;
+    for silent in [&s, &listener] {
         stage.expect_silence(silent)?;
     }
     Ok(())

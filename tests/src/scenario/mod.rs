@@ -50,6 +50,10 @@ pub enum Need {
     Ipv6,
     /// A program of the system.
     Program(&'static str),
+    /// A kernel that tells of packets to mini-sockets: `kfree_skb` names the socket.
+    Mini,
+    /// A kernel that tells of resets that go out for a mini-socket: one with reasons for them.
+    MiniReset,
 }
 
 pub struct Scenario {
@@ -82,8 +86,18 @@ impl Scenario {
             Need::Nothing => None,
             Need::Netbreath if kind == Kind::Netbreath => None,
             Need::Netbreath => Some("needs an option that only netbreath has".to_owned()),
+            Need::Mini if kind != Kind::Netbreath => {
+                Some("needs an option that only netbreath has".to_owned())
+            }
             Need::Proto(proto) => unsupported(Family::V4, proto),
             Need::Ipv6 => unsupported(Family::V6, Proto::Tcp),
+            Need::Mini if !has_type_word("rx_sk") => {
+                Some("this kernel tells of no packets to mini-sockets".to_owned())
+            }
+            Need::MiniReset if !has_type_word("sk_rst_reason") => {
+                Some("this kernel tells of no resets for mini-sockets".to_owned())
+            }
+            Need::Mini | Need::MiniReset => None,
             Need::Program(name) => {
                 let found = std::process::Command::new(name).arg("-V").output().is_ok();
                 (!found).then(|| format!("needs the program {name}"))
@@ -118,6 +132,13 @@ impl Scenario {
             bail!("{verdict}\n    namespace {netns}; {misses} misses\n{command}\n{talk}")
         }
     }
+}
+
+/// Whether the running kernel's type information has this word.
+fn has_type_word(word: &str) -> bool {
+    let word = [&[0], word.as_bytes(), &[0]].concat();
+    let types = std::fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
+    types.windows(word.len()).any(|window| window == word)
 }
 
 /// The program of every actor.
@@ -168,7 +189,8 @@ pub const ALL: &[Scenario] = &[
     scenario("reset::server_leaves_data_unread", 40, reset::server_leaves_data_unread),
     scenario("reset::of_a_half_closed_connection", 40, reset::of_a_half_closed_connection),
     scenario("reset::of_a_peer_that_writes_on", 40, reset::of_a_peer_that_writes_on),
-    scenario("reset::of_a_peer_that_writes_late", 40, reset::of_a_peer_that_writes_late),
+    scenario("reset::of_a_peer_that_writes_late", 40, reset::of_a_peer_that_writes_late)
+        .needs(Need::MiniReset),
     scenario("reset::before_accept", 40, reset::before_accept),
     scenario("reset::listener_closes_with_a_queue", 40, reset::listener_closes_with_a_queue),
     scenario("half_open::from_the_syn_on", 60, half_open::from_the_syn_on),
@@ -214,6 +236,8 @@ pub const ALL: &[Scenario] = &[
     scenario("filter::local_port", 30, filter::local_port).needs(Need::Netbreath),
     scenario("filter::listener_port", 30, filter::listener_port).needs(Need::Netbreath),
     scenario("filter::client_pid", 30, filter::client_pid).needs(Need::Netbreath),
+    scenario("filter::client_pid_in_fin_wait2", 25, filter::client_pid_in_fin_wait2)
+        .needs(Need::Mini),
     scenario("filter::worker_pid", 30, filter::worker_pid).needs(Need::Netbreath),
     scenario("family::v6", 60, family::v6).needs(Need::Ipv6),
     scenario("family::mapped_client", 60, family::mapped_client).needs(Need::Ipv6),
@@ -244,6 +268,8 @@ pub const ALL: &[Scenario] = &[
     scenario("unix::abstract_seqpacket", 41, unix::abstract_seqpacket).needs(Need::Netbreath),
     scenario("unix::datagrams", 22, unix::datagrams).needs(Need::Netbreath),
     scenario("unix::shared_with_a_child", 41, unix::shared_with_a_child).needs(Need::Netbreath),
+    scenario("unix::child_only_reads", 41, unix::child_only_reads).needs(Need::Netbreath),
+    scenario("unix::child_only_writes", 41, unix::child_only_writes).needs(Need::Netbreath),
     scenario("unix::killed", 35, unix::killed).needs(Need::Netbreath),
     scenario("unix::snapshot", 32, unix::snapshot).needs(Need::Netbreath),
     scenario("unix::filter_pid", 12, unix::filter_pid).needs(Need::Netbreath),

@@ -128,8 +128,13 @@ pub fn none_with_linger2(stage: &mut Stage) -> Result<()> {
     meeting.client.tcp_option(&meeting.c, libc::TCP_LINGER2, -1)?;
     meeting.client.close(&meeting.c)?;
     meeting.server.drain(&meeting.s)?;
+    // The server's kernel acknowledges the FIN, at the latest when it has waited for data to
+    // send along; the client's has nobody any more to whom that would matter, and resets.
+    stage.wait_until_told("FIN_WAIT2", "CLOSE", 1, Duration::from_secs(30))?;
+    stage.wait_until_told("CLOSE_WAIT", "CLOSE", 1, Duration::from_secs(30))?;
     meeting.server.close(&meeting.s)?;
-    stage.expect_meeting(&meeting, ACTIVE_CUT, PASSIVE)
+    let reset = "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT CLOSE";
+    stage.expect_meeting(&meeting, ACTIVE_CUT, reset)
 }
 
 /// There is room for one mini-socket in this namespace: the next connection has none.

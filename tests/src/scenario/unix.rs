@@ -171,15 +171,33 @@ pub fn datagrams(stage: &mut Stage) -> Result<()> {
 /// A child takes over what its parent accepted, and closes it last; its end closes what
 /// else it has.
 pub fn shared_with_a_child(stage: &mut Stage) -> Result<()> {
+    used_by_a_child(stage, true, true)
+}
+
+/// One who only reads is seen by that.
+pub fn child_only_reads(stage: &mut Stage) -> Result<()> {
+    used_by_a_child(stage, true, false)
+}
+
+/// One who only writes is seen by that.
+pub fn child_only_writes(stage: &mut Stage) -> Result<()> {
+    used_by_a_child(stage, false, true)
+}
+
+fn used_by_a_child(stage: &mut Stage, reads: bool, writes: bool) -> Result<()> {
     trace(stage, &[])?;
     let pair = meet(stage, UnixKind::Stream, "\0nb-shared", Call::Accept)?;
     let Pair { client, server, listener, c, s } = &pair;
     let child = server.fork("nb-child")?;
     server.close(s)?;
-    client.send(c, 4)?;
-    child.receive(s, 4)?;
-    child.send(s, 4)?;
-    client.receive(c, 4)?;
+    if reads {
+        client.send(c, 4)?;
+        child.receive(s, 4)?;
+    }
+    if writes {
+        child.send(s, 4)?;
+        client.receive(c, 4)?;
+    }
     child.close(s)?;
     client.close(c)?;
     // The child has the listener too, so this is not its end.

@@ -18,6 +18,8 @@ const SUITES: &[&str] = &["trixie-backports", "sid"];
 
 pub struct Apt {
     folder: PathBuf,
+    /// Of another machine, as Debian calls it.
+    arch: Option<&'static str>,
     mirror: String,
     signed_by: Option<String>,
 }
@@ -44,9 +46,15 @@ impl Apt {
         let keyring = || Path::new(KEYRING).exists().then(|| KEYRING.to_owned());
         Some(Self {
             folder: tools.join("apt"),
+            arch: None,
             signed_by: own.as_ref().and_then(|source| source.signed_by.clone()).or_else(keyring),
             mirror: own.map_or_else(|| PUBLIC_MIRROR.to_owned(), |source| source.uri),
         })
+    }
+
+    /// For packages of another architecture.
+    pub fn of_arch(self, arch: &'static str) -> Self {
+        Self { arch: Some(arch), ..self }
     }
 
     /// The first version that will do, suite by suite.
@@ -133,7 +141,10 @@ impl Apt {
     }
 
     fn suite_folder(&self, suite: &str) -> PathBuf {
-        self.folder.join(suite)
+        match self.arch {
+            Some(arch) => self.folder.join(format!("{suite}-{arch}")),
+            None => self.folder.join(suite),
+        }
     }
 
     fn command(&self, program: &str, suite: &str) -> Command {
@@ -149,6 +160,11 @@ impl Apt {
             ("Acquire::Languages", "none".into()),
         ] {
             command.arg("-o").arg(format!("{key}={}", value.display()));
+        }
+        if let Some(arch) = self.arch {
+            for key in ["APT::Architecture", "APT::Architectures"] {
+                command.arg("-o").arg(format!("{key}={arch}"));
+            }
         }
         command
     }

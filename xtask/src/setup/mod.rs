@@ -38,6 +38,18 @@ pub fn for_test(workspace: &Workspace) -> Result<()> {
     for_build(workspace)
 }
 
+/// For another architecture.
+pub fn for_cross(workspace: &Workspace) -> Result<()> {
+    package::require(&[Purpose::Build, Purpose::Cross])?;
+    for_build(workspace)
+}
+
+/// For a test VM of another architecture.
+pub fn for_cross_vm(workspace: &Workspace) -> Result<()> {
+    package::require(&[Purpose::Build, Purpose::Cross, Purpose::CrossVm, Purpose::Vm])?;
+    for_build(workspace)
+}
+
 /// For the test VMs, beside what the tests themselves need.
 pub fn for_vm(workspace: &Workspace) -> Result<()> {
     package::require(&[Purpose::Build, Purpose::Test, Purpose::Vm])?;

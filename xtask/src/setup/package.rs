@@ -12,6 +12,8 @@ pub enum Purpose {
     Build,
     Test,
     Vm,
+    Cross,
+    CrossVm,
 }
 
 struct Need {
@@ -95,6 +97,22 @@ const NEEDS: &[Need] = &[
         debian: "qemu-system-x86",
         fedora: "qemu-system-x86-core",
         arch: "qemu-system-x86",
+    },
+    Need {
+        command: "aarch64-linux-gnu-gcc",
+        purpose: Purpose::Cross,
+        what_for: "links programs for aarch64",
+        debian: "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+        fedora: "gcc-aarch64-linux-gnu",
+        arch: "aarch64-linux-gnu-gcc",
+    },
+    Need {
+        command: "qemu-system-aarch64",
+        purpose: Purpose::CrossVm,
+        what_for: "a test runs on aarch64 in it",
+        debian: "qemu-system-arm",
+        fedora: "qemu-system-aarch64-core",
+        arch: "qemu-system-aarch64",
     },
     Need {
         command: "xz",
@@ -279,6 +297,9 @@ mod tests {
                 "tshark",
                 "wireshark-common",
                 "qemu-system-x86",
+                "gcc-aarch64-linux-gnu",
+                "libc6-dev-arm64-cross",
+                "qemu-system-arm",
                 "xz-utils"
             ]
         );
@@ -293,6 +314,8 @@ mod tests {
                 "tcpdump",
                 "wireshark-cli",
                 "qemu-system-x86-core",
+                "gcc-aarch64-linux-gnu",
+                "qemu-system-aarch64-core",
                 "xz"
             ]
         );

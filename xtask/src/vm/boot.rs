@@ -13,7 +13,8 @@ use anyhow::{Context, Result};
 use super::console::Session;
 use super::kernel::Kernel;
 
-pub const QEMU: &str = "qemu-system-x86_64";
+const QEMU: &str = "qemu-system-x86_64";
+const QEMU_ARM64: &str = "qemu-system-aarch64";
 /// A boot with KVM that works takes a second or two.
 const TRIAL: Duration = Duration::from_secs(10);
 /// Nothing can be wrong with us before init runs, so a panic there is tried again.
@@ -89,8 +90,7 @@ impl Machine<'_> {
         let printed = self.folder.join("console.log");
         let mut console = File::create(&printed)
             .with_context(|| format!("cannot write {}", printed.display()))?;
-        let mut child =
-            self.command(&kernel_log).spawn().with_context(|| format!("cannot run {QEMU}"))?;
+        let mut child = self.command(&kernel_log).spawn().context("cannot run qemu")?;
         let deadline = Instant::now() + self.limit;
         let lines = lines(&mut child);
         let mut session = Session::default();
@@ -120,15 +120,28 @@ impl Machine<'_> {
 
     fn command(&self, kernel_log: &Path) -> Command {
         let mut command = machine(self.accelerator, self.kernel, kernel_log);
-        command.args(["-serial", "stdio"]).arg("-initrd").arg(self.initramfs);
+        if self.kernel.is_arm64() {
+            // Its machine has one serial line of its own.
+            command.args(["-chardev", "stdio,id=init", "-device", "pci-serial,chardev=init"]);
+        } else {
+            command.args(["-serial", "stdio"]);
+        }
+        command.arg("-initrd").arg(self.initramfs);
         command
     }
 }
 
 /// The machine without what it is to do: no network, no disk; its kernel writes to a file.
 fn machine(accelerator: Accelerator, kernel: &Kernel, log: &Path) -> Command {
-    let mut command = Command::new(QEMU);
+    let is_arm64 = kernel.is_arm64();
+    let mut command = Command::new(if is_arm64 { QEMU_ARM64 } else { QEMU });
     match accelerator {
+        // Why without pointer authentication as it is specified: emulating it takes most of the
+        // time.
+        _ if is_arm64 => {
+            command.args(["-machine", "virt", "-cpu", "max,pauth-impdef=on", "-smp", "1"]);
+            command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"])
+        }
         Accelerator::Kvm => command.args(["-accel", "kvm", "-cpu", "host", "-smp", "2"]),
         // Why one CPU: of several, each stands still for up to a tenth of a second while
         // another one runs, in the middle of a kernel program too, which no machine does
@@ -136,6 +149,11 @@ fn machine(accelerator: Accelerator, kernel: &Kernel, log: &Path) -> Command {
         // patched it, as attaching to functions does, and panics of that.
         Accelerator::Tcg => {
             command.args(["-accel", "tcg,thread=single", "-smp", "1"]);
+            // Why counted: time goes by with what was done, a nanosecond an instruction, not
+            // with what emulating it took. Else a slice of time is a few system calls long, and
+            // kernels that may be interrupted everywhere change tasks in the middle of most
+            // programs, which then are skipped for the other task; and what waits would wait.
+            command.args(["-icount", "shift=0,sleep=off"]);
             // Why without erms and fsrm: the kernel would copy by one instruction, which is
             // emulated byte by byte.
             let mut cpu = "max,-erms,-fsrm".to_owned();
@@ -148,6 +166,7 @@ fn machine(accelerator: Accelerator, kernel: &Kernel, log: &Path) -> Command {
             command.arg("-cpu").arg(cpu)
         }
     };
+    let console = if is_arm64 { "ttyAMA0" } else { "ttyS0" };
     let mut serial = std::ffi::OsString::from("file:");
     serial.push(log);
     command
@@ -157,7 +176,8 @@ fn machine(accelerator: Accelerator, kernel: &Kernel, log: &Path) -> Command {
         .arg("-kernel")
         .arg(&kernel.image)
         // Why panic=-1: it reboots at once, and without reboots qemu then exits.
-        .args(["-append", "console=ttyS0 loglevel=5 panic=-1 mitigations=off"])
+        .arg("-append")
+        .arg(format!("console={console} loglevel=5 panic=-1 mitigations=off"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit());

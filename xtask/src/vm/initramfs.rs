@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::cpio::Archive;
 use super::module;
+use crate::cross::Target;
 use crate::process;
 
 /// A command for init.
@@ -38,19 +39,32 @@ const FILES: &[(&str, &str)] = &[
 /// For tests that compare names of ports; not every machine has it.
 const SERVICES: &str = "/etc/services";
 
-pub fn write(file: &Path, programs: &[Program], tasks: &[Task], modules: &Path) -> Result<()> {
+/// `target`: another architecture than this machine's.
+pub fn write(
+    file: &Path,
+    programs: &[Program],
+    tasks: &[Task],
+    modules: &Path,
+    target: Option<Target>,
+) -> Result<()> {
     let mut archive = Archive::default();
     // Why: PID 1 starts with these as its standard files, and Rust insists on having them.
     archive.device("/dev/console", (5, 1));
     archive.device("/dev/null", (1, 3));
 
-    let mut libraries = BTreeSet::new();
+    let mut libraries: BTreeSet<(String, PathBuf)> = BTreeSet::new();
     for program in programs {
-        archive.program(&program.place, &stripped(&program.built, file)?);
-        libraries.extend(libraries_of(&program.built)?);
+        let strip = target.map_or_else(|| "strip".to_owned(), |target| target.tool("strip"));
+        archive.program(&program.place, &stripped(&program.built, file, &strip)?);
+        match target {
+            Some(target) => libraries.extend(target.libraries(&program.built)?),
+            None => libraries.extend(
+                libraries_of(&program.built)?.into_iter().map(|path| (path.clone(), path.into())),
+            ),
+        }
     }
-    for library in libraries {
-        archive.program(&library, &content(Path::new(&library))?);
+    for (place, library) in libraries {
+        archive.program(&place, &content(&library)?);
     }
 
     let mut list = String::new();
@@ -74,9 +88,9 @@ pub fn write(file: &Path, programs: &[Program], tasks: &[Task], modules: &Path) 
 
 /// Without the descriptions for debuggers, which are most of it: emulated, unpacking them
 /// takes longer than the boot.
-fn stripped(program: &Path, archive: &Path) -> Result<Vec<u8>> {
+fn stripped(program: &Path, archive: &Path, strip: &str) -> Result<Vec<u8>> {
     let out = archive.with_extension("stripped");
-    let mut strip = Command::new("strip");
+    let mut strip = Command::new(strip);
     strip.arg("--strip-debug").arg("-o").arg(&out).arg(program);
     let done = strip.status().is_ok_and(|status| status.success());
     // Why no error: whole, it does as well.

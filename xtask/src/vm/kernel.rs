@@ -15,7 +15,8 @@ const SUITES: &[(&str, &str)] = &[("6.1", "bookworm"), ("6.12", "trixie")];
 const BACKPORTS: &str = "trixie-backports";
 /// Small, built for virtual machines, and with BTF.
 const BEGINNING: &str = "linux-image-";
-const END: &str = "-cloud-amd64";
+const AMD64: &str = "-cloud-amd64";
+const ARM64: &str = "-cloud-arm64";
 /// New point releases come every few weeks.
 const FRESH: Duration = Duration::from_secs(24 * 3600);
 
@@ -29,16 +30,34 @@ pub struct Kernel {
     pub modules: PathBuf,
 }
 
+impl Kernel {
+    pub fn is_arm64(&self) -> bool {
+        self.release.ends_with(ARM64)
+    }
+}
+
 /// Where kernels are kept, and how new ones are got.
 pub struct Kernels {
     folder: PathBuf,
+    /// What their names end with.
+    end: &'static str,
     /// None where there is no apt.
     apt: Option<Apt>,
 }
 
 impl Kernels {
     pub fn new(folder: &Path) -> Self {
-        Self { apt: Apt::here(folder), folder: folder.join("kernels") }
+        Self { apt: Apt::here(folder), folder: folder.join("kernels"), end: AMD64 }
+    }
+
+    /// For aarch64.
+    pub fn arm64(folder: &Path) -> Self {
+        let apt = Apt::here(folder).map(|apt| apt.of_arch("arm64"));
+        Self { apt, folder: folder.join("kernels-arm64"), end: ARM64 }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The newest kernel of a series: `7`, `6.12`, or a point release.
@@ -88,7 +107,7 @@ impl Kernels {
         eprintln!("vm: asking {suite} for the newest kernel {series}");
         apt.refresh(suite)?;
         let names = apt.names(suite, BEGINNING)?;
-        let releases: Vec<&str> = names.iter().filter_map(|name| release(name)).collect();
+        let releases: Vec<&str> = names.iter().filter_map(|name| release(name, self.end)).collect();
         let Some(release) = newest(&releases, series) else {
             bail!("{suite} has no cloud kernel {series}, but {}", releases.join(", "));
         };
@@ -138,9 +157,9 @@ impl Kernels {
 
 /// `linux-image-7.3.4+deb13-cloud-amd64` is one; meta packages, unsigned and debug
 /// variants are not.
-fn release(package: &str) -> Option<&str> {
+fn release<'a>(package: &'a str, end: &str) -> Option<&'a str> {
     let release = package.strip_prefix(BEGINNING)?;
-    (release.ends_with(END) && release.starts_with(|first: char| first.is_ascii_digit()))
+    (release.ends_with(end) && release.starts_with(|first: char| first.is_ascii_digit()))
         .then_some(release)
 }
 
@@ -184,14 +203,17 @@ mod tests {
 
     #[test]
     fn only_cloud_kernels_are_taken() {
-        assert_eq!(release("linux-image-6.1.0-50-cloud-amd64"), Some("6.1.0-50-cloud-amd64"));
+        assert_eq!(
+            release("linux-image-6.1.0-50-cloud-amd64", AMD64),
+            Some("6.1.0-50-cloud-amd64")
+        );
         for other in [
             "linux-image-cloud-amd64",
             "linux-image-6.1.0-50-amd64",
             "linux-image-6.1.0-50-cloud-amd64-dbg",
             "linux-image-6.1.0-50-cloud-amd64-unsigned",
         ] {
-            assert_eq!(release(other), None, "{other}");
+            assert_eq!(release(other, AMD64), None, "{other}");
         }
     }
 

@@ -22,22 +22,30 @@ use self::console::{Outcome, Run};
 use self::initramfs::{Program, Task};
 use self::kernel::{Kernel, Kernels};
 use crate::build::{self, Profile};
+use crate::cross::{self, Target};
 use crate::process;
 use crate::setup;
 use crate::summary::Counts;
 use crate::test;
 use crate::workspace::Workspace;
 
-#[derive(Default, clap::Args)]
+#[derive(clap::Args)]
 pub struct Args {
-    /// Series or point releases of kernels, such as 6.12; 6.1, 6.12 and 7 if none is given
+    /// Series or point releases of kernels, such as 6.12, or arm64 for one on aarch64; 6.1, 6.12
+    /// and 7 if none is given
     versions: Vec<String>,
-    /// Only this suite of tests
+    /// Every suite whole, and the table of rungs: without it, a selection that takes minutes
+    #[arg(long, conflicts_with_all = ["suite", "only"])]
+    all: bool,
+    /// Only this suite of tests, or this command: load-all, doctor, rungs
     #[arg(long, value_name = "NAME")]
     suite: Vec<String>,
     /// Only scenarios whose names contain this
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Run each suite so often
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    times: usize,
     /// Print what the machines printed, also where all is well
     #[arg(long)]
     show: bool,
@@ -53,6 +61,27 @@ const CONNECTIONS: &str = "NETBREATH_TRUTH_CONNECTIONS";
 const FEW: &str = "20";
 /// Of what a failed command printed.
 const LINES_SHOWN: usize = 120;
+
+/// Where nobody asks for more: each way to come to know something once, from this suite.
+const SELECTED_SUITE: &str = "kernel";
+const SELECTED: &[&str] = &[
+    "close::client_first",
+    "close::server_half",
+    "half_open::from_the_syn_on",
+    "owner::every_accept_call",
+    "owner::mutant_from_cpu",
+    "process::events",
+    "refused::v4",
+    "reset::by_client",
+    "retransmit::data",
+    "time_wait::none_without_a_fin",
+];
+
+/// How the kernel on aarch64 is asked for, and which it is.
+const ARM64: &str = "arm64";
+const ARM64_SERIES: &str = "6.12";
+const ARM64_SELECTED: &[&str] =
+    &["close::client_first", "owner::every_accept_call", "process::events", "udp::connected"];
 
 const NETBREATH: &str = "/bin/netbreath";
 
@@ -74,12 +103,22 @@ pub fn count_or_skip(workspace: &Workspace) -> Result<Counts> {
     let ready = require(workspace).and_then(|()| {
         // Why: without it, the rungs that the machines reach can be compared with nothing.
         if !rung::is_checked_in(&workspace.root) {
-            bail!("{} is not checked in: `cargo xtask test vm` makes it", rung::PLACE);
+            bail!("{} is not checked in: `cargo xtask test vm --all` makes it", rung::PLACE);
         }
         Ok(())
     });
     match ready {
-        Ok(()) => count(workspace, &Args::default()),
+        Ok(()) => count(
+            workspace,
+            &Args {
+                versions: Vec::new(),
+                all: false,
+                suite: Vec::new(),
+                only: Vec::new(),
+                times: 1,
+                show: false,
+            },
+        ),
         Err(error) => {
             println!("skipped: NO OTHER KERNEL IS TESTED: {error:#}");
             Ok(Counts { skipped: 1, ..Counts::default() })
@@ -95,21 +134,29 @@ fn require(workspace: &Workspace) -> Result<()> {
 }
 
 pub fn count(workspace: &Workspace, args: &Args) -> Result<Counts> {
-    require(workspace)?;
     let folder = workspace.target.join("vm");
-    let wanted: Vec<&str> = if args.versions.is_empty() {
-        kernel::SERIES.to_vec()
-    } else {
-        args.versions.iter().map(String::as_str).collect()
-    };
+    let (arm64, wanted): (Vec<&str>, Vec<&str>) =
+        args.versions.iter().map(String::as_str).partition(|version| *version == ARM64);
+    let wanted = if args.versions.is_empty() { kernel::SERIES.to_vec() } else { wanted };
     let mut reports = Vec::new();
-    let kernels = fetch(&folder, &wanted, &mut reports)?;
-    if let Some(first) = kernels.first() {
-        let (programs, tasks) = prepare(workspace, args)?;
-        let accelerator = boot::accelerator(first, &folder);
-        reports.extend(boot_all(&kernels, accelerator.threads(), |kernel| {
-            report(&folder, kernel, accelerator, &programs, &tasks, args.show)
-        }));
+    if !wanted.is_empty() {
+        require(workspace)?;
+        let kernels = fetch(Kernels::new(&folder), &folder, &wanted, &mut reports)?;
+        if let Some(first) = kernels.first() {
+            let content = prepare(workspace, args)?;
+            let accelerator = boot::accelerator(first, &folder);
+            reports.extend(boot_all(&kernels, accelerator.threads(), |kernel| {
+                report(&folder, kernel, accelerator, &content, args.show)
+            }));
+        }
+    }
+    if !arm64.is_empty() {
+        setup::for_cross_vm(workspace)?;
+        let kernels = fetch(Kernels::arm64(&folder), &folder, &[ARM64_SERIES], &mut reports)?;
+        if let Some(kernel) = kernels.first() {
+            let content = prepare_arm64(workspace, args)?;
+            reports.push(report(&folder, kernel, Accelerator::Tcg, &content, args.show));
+        }
     }
     print!("{}", table(&reports));
     let mut counts = Counts::default();
@@ -121,15 +168,34 @@ pub fn count(workspace: &Workspace, args: &Args) -> Result<Counts> {
         }
         counts += report.counts;
     }
-    if args.suite.is_empty() && args.only.is_empty() {
+    let is_arm64 = |report: &Report| report.kernel.ends_with(ARM64);
+    if args.only.is_empty()
+        && reports.iter().any(|report| !report.rungs.is_empty() && !is_arm64(report))
+    {
         counts += check_rungs(workspace, &folder, reports);
+    }
+    if args.selects() && arm64.is_empty() {
+        println!(
+            "on these kernels ran a selection: every program loaded, every rung attached, {} \
+             scenarios; `cargo xtask test vm --all` runs everything",
+            SELECTED.len()
+        );
     }
     Ok(counts)
 }
 
+impl Args {
+    /// Whether only what is `SELECTED` runs.
+    fn selects(&self) -> bool {
+        !self.all && self.suite.is_empty() && self.only.is_empty()
+    }
+}
+
 /// Whether the table of rungs that is checked in is what these kernels have shown.
 fn check_rungs(workspace: &Workspace, folder: &Path, reports: Vec<Report>) -> Counts {
-    let seen = reports.into_iter().filter(|report| !report.rungs.is_empty());
+    // Only series that have a column: not aarch64.
+    let has_column = |report: &Report| !report.kernel.ends_with(ARM64);
+    let seen = reports.into_iter().filter(|report| !report.rungs.is_empty() && has_column(report));
     let seen = seen.map(|report| (report.series, report.rungs)).collect();
     match rung::check(&workspace.root, folder, kernel::SERIES, seen) {
         Ok(()) => Counts { passed: 1, ..Counts::default() },
@@ -141,9 +207,13 @@ fn check_rungs(workspace: &Workspace, folder: &Path, reports: Vec<Report>) -> Co
 }
 
 /// The newest kernels of the wanted series, each once; a report for each that cannot be had.
-fn fetch(folder: &Path, wanted: &[&str], reports: &mut Vec<Report>) -> Result<Vec<Kernel>> {
-    let kernels = Kernels::new(folder);
-    fs::create_dir_all(folder.join("kernels"))
+fn fetch(
+    kernels: Kernels,
+    folder: &Path,
+    wanted: &[&str],
+    reports: &mut Vec<Report>,
+) -> Result<Vec<Kernel>> {
+    fs::create_dir_all(kernels.folder())
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let mut found: Vec<Kernel> = Vec::new();
     for series in wanted {
@@ -166,8 +236,47 @@ fn fetch(folder: &Path, wanted: &[&str], reports: &mut Vec<Report>) -> Result<Ve
     Ok(found)
 }
 
+/// What goes into a VM, and what is to be run there.
+struct Content {
+    programs: Vec<Program>,
+    tasks: Vec<Task>,
+    /// Another architecture than this machine's.
+    target: Option<Target>,
+}
+
+/// A smoke test: what netbreath says of the kernel, and a few scenarios.
+fn prepare_arm64(workspace: &Workspace, args: &Args) -> Result<Content> {
+    let target = cross::ARM64;
+    build::for_target(workspace, Profile::Release, target)?;
+    let (package, _) = workspace.tests();
+    let mut cargo = target.cargo(workspace, "build")?;
+    cargo.args(["--release", "--package", package, "--bin", "init"]);
+    process::run(&mut cargo).context("the VM's init did not build: see cargo's errors above")?;
+    let mut cargo = target.cargo(workspace, "test")?;
+    cargo.args(["--release", "--test", SELECTED_SUITE]);
+    let suites = test::built(cargo, package)?;
+    let suite = suites.into_iter().find(|suite| suite.name == SELECTED_SUITE);
+    let suite = suite.context("cargo built no suite of scenarios")?;
+    let built = |name| target.binary(workspace, Profile::Release, name);
+    let place = format!("/bin/{}", suite.name);
+    let names = if args.only.is_empty() {
+        ARM64_SELECTED.iter().map(|name| (*name).to_owned()).collect()
+    } else {
+        args.only.clone()
+    };
+    let words = std::iter::once(place.clone()).chain(names).collect();
+    let mut tasks = own_tasks();
+    tasks.push(Task { name: suite.name, seconds: SUITE_SECONDS, variables: Vec::new(), words });
+    let programs = vec![
+        Program { built: built("init"), place: "/init".to_owned() },
+        Program { built: built("netbreath"), place: NETBREATH.to_owned() },
+        Program { built: suite.executable, place },
+    ];
+    Ok(Content { programs, tasks, target: Some(target) })
+}
+
 /// Builds what goes into the VMs, and says what is to be run there.
-fn prepare(workspace: &Workspace, args: &Args) -> Result<(Vec<Program>, Vec<Task>)> {
+fn prepare(workspace: &Workspace, args: &Args) -> Result<Content> {
     // Why optimized: unoptimized, under emulation, it takes ten seconds to start.
     build::binary(workspace, Profile::Release)?;
     let (package, _) = workspace.tests();
@@ -185,23 +294,14 @@ fn prepare(workspace: &Workspace, args: &Args) -> Result<(Vec<Program>, Vec<Task
             .with_context(|| format!("there is no {classic} here, which tests compare with"))?;
         programs.push(Program { built, place: format!("/bin/{classic}") });
     }
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    let mut tasks = vec![
-        Task {
-            name: "load-all".to_owned(),
-            seconds: DOCTOR_SECONDS,
-            variables: Vec::new(),
-            words: words(&[NETBREATH, "doctor", "--load-all"]),
-        },
-        Task {
-            name: "doctor".to_owned(),
-            seconds: DOCTOR_SECONDS,
-            variables: Vec::new(),
-            words: words(&[NETBREATH, "doctor"]),
-        },
-    ];
+    let mut tasks = own_tasks();
+    let selects = args.selects();
+    if !args.suite.is_empty() {
+        tasks.retain(|task| args.suite.contains(&task.name));
+    }
     for suite in test::suites(workspace, package)?.into_iter().filter(|s| s.is_integration) {
-        if !args.suite.is_empty() && !args.suite.contains(&suite.name) {
+        let other = !args.suite.is_empty() && !args.suite.contains(&suite.name);
+        if other || selects && suite.name != SELECTED_SUITE {
             continue;
         }
         let place = format!("/bin/{}", suite.name);
@@ -210,11 +310,34 @@ fn prepare(workspace: &Workspace, args: &Args) -> Result<(Vec<Program>, Vec<Task
             words.extend(["--skip", skipped].map(str::to_owned));
         }
         words.extend(args.only.iter().cloned());
+        if selects {
+            words.extend(SELECTED.iter().map(|name| (*name).to_owned()));
+        }
         let variables = vec![(CONNECTIONS, FEW.to_owned())];
-        tasks.push(Task { name: suite.name, seconds: SUITE_SECONDS, variables, words });
+        for number in 1..=args.times {
+            let name = match number {
+                1 => suite.name.clone(),
+                _ => format!("{}#{number}", suite.name),
+            };
+            let (variables, words) = (variables.clone(), words.clone());
+            tasks.push(Task { name, seconds: SUITE_SECONDS, variables, words });
+        }
         programs.push(Program { built: suite.executable, place });
     }
-    Ok((programs, tasks))
+    Ok(Content { programs, tasks, target: None })
+}
+
+/// What netbreath itself says of a kernel.
+fn own_tasks() -> Vec<Task> {
+    [("load-all", &["--load-all"][..]), ("doctor", &[]), ("rungs", &["--rungs"])]
+        .into_iter()
+        .map(|(name, options)| Task {
+            name: name.to_owned(),
+            seconds: DOCTOR_SECONDS,
+            variables: Vec::new(),
+            words: [NETBREATH, "doctor"].iter().chain(options).map(|w| (*w).to_owned()).collect(),
+        })
+        .collect()
 }
 
 /// What is as well seen on the kernel at hand, and would take long here.
@@ -260,14 +383,13 @@ fn report(
     folder: &Path,
     kernel: &Kernel,
     accelerator: Accelerator,
-    programs: &[Program],
-    tasks: &[Task],
+    content: &Content,
     show: bool,
 ) -> Report {
     eprintln!("vm: booting {}", kernel.release);
     let folder = folder.join(&kernel.release);
-    match boot(&folder, kernel, accelerator, programs, tasks) {
-        Ok(ended) => judge(kernel, &ended, tasks, show, &folder),
+    match boot(&folder, kernel, accelerator, content) {
+        Ok(ended) => judge(kernel, &ended, &content.tasks, show, &folder),
         Err(error) => {
             eprintln!("vm: {}: {error:#}", kernel.release);
             Report {
@@ -285,13 +407,13 @@ fn boot(
     folder: &Path,
     kernel: &Kernel,
     accelerator: Accelerator,
-    programs: &[Program],
-    tasks: &[Task],
+    content: &Content,
 ) -> Result<Ended> {
     fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let initramfs: PathBuf = folder.join("initramfs.cpio");
-    initramfs::write(&initramfs, programs, tasks, &kernel.modules)?;
+    let Content { programs, tasks, target } = content;
+    initramfs::write(&initramfs, programs, tasks, &kernel.modules, *target)?;
     Machine {
         kernel,
         initramfs: &initramfs,
@@ -345,7 +467,12 @@ fn judge(kernel: &Kernel, ended: &Ended, tasks: &[Task], show: bool, folder: &Pa
         say(&format!("all that it printed is in {}", folder.display()));
     }
     say(&counts.to_string());
-    let rungs = ended.session.runs.iter().flat_map(|run| rung::cells(&run.printed)).collect();
+    let suite: Vec<_> =
+        ended.session.runs.iter().flat_map(|run| rung::cells(&run.printed)).collect();
+    let rungs = match ended.session.runs.iter().find(|run| run.name == "rungs") {
+        Some(listing) if suite.is_empty() => rung::listed(&listing.printed),
+        _ => suite,
+    };
     Report { kernel: kernel.release.clone(), series: kernel.series.clone(), rungs, rows, counts }
 }
 

@@ -19,7 +19,7 @@ const HEAD: &str = "\
 # Rungs
 
 Every hook and the ways to attach it, best first, on each kernel of the test machines. Written by
-`cargo xtask test vm`, which fails if it sees anything else.
+`cargo xtask test vm --all`; `cargo xtask test vm` fails if it sees anything else.
 
 - `taken`: what netbreath takes there by itself; tested.
 - `works`: to be had there; tested by asking for it (`--rung HOOK=RUNG`).
@@ -45,6 +45,34 @@ pub fn cells(printed: &[String]) -> Vec<Cell> {
     };
     printed.iter().filter_map(cell).collect()
 }
+
+/// Out of what `doctor --rungs` printed: what can be had, untested. In the words of the suite,
+/// since what can be had must be what was tested.
+pub fn listed(printed: &[String]) -> Vec<Cell> {
+    let mut cells: Vec<Cell> = Vec::new();
+    for line in printed {
+        let mut parts = line.split("  ").map(str::trim).filter(|part| !part.is_empty());
+        let (Some(hook), Some(rung), Some(answer)) = (parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        let is_first =
+            |cells: &[Cell]| !cells.iter().any(|cell| cell.hook == hook && cell.word != REFUSED);
+        let word = match answer {
+            "here" if is_first(&cells) => TAKEN,
+            "here" => WORKS,
+            _ if answer.starts_with("refused: ") => REFUSED,
+            _ => continue,
+        };
+        let (hook, rung, word) = (hook.to_owned(), rung.to_owned(), word.to_owned());
+        cells.push(Cell { hook, rung, word });
+    }
+    cells
+}
+
+const TAKEN: &str = "taken";
+const WORKS: &str = "works";
+const REFUSED: &str = "refused";
 
 /// What is in each column: a series of kernels, and the cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,7 +132,7 @@ impl Table {
         let name = |cell: &Cell| format!("{} = {}", cell.hook, cell.rung);
         let all = || self.columns.iter().flat_map(|(_, cells)| cells);
         let tested: BTreeSet<String> =
-            all().filter(|cell| ["taken", "works"].contains(&&*cell.word)).map(name).collect();
+            all().filter(|cell| [TAKEN, WORKS].contains(&&*cell.word)).map(name).collect();
         let all: BTreeSet<String> = all().map(name).collect();
         all.difference(&tested).cloned().collect()
     }
@@ -173,6 +201,24 @@ mod tests {
         let printed = ["test a ... ok", "RUNG\taccept\ttp a:b, a:c\ttaken", "RUNG\thalf"];
         let printed = printed.map(str::to_owned);
         assert_eq!(cells(&printed), [cell("accept", "tp a:b, a:c", "taken")]);
+    }
+
+    #[test]
+    fn cells_are_made_of_a_listing() {
+        let printed = [
+            "accept      fexit f(2 x)   refused: f has 4 parameters here",
+            "accept      tp a:b, a:c    here",
+            "accept      kprobe f       here",
+            "half_open   sock_ops on the root cgroup  here",
+            "",
+        ];
+        let expected = [
+            cell("accept", "fexit f(2 x)", "refused"),
+            cell("accept", "tp a:b, a:c", "taken"),
+            cell("accept", "kprobe f", "works"),
+            cell("half_open", "sock_ops on the root cgroup", "taken"),
+        ];
+        assert_eq!(listed(&printed.map(str::to_owned)), expected);
     }
 
     #[test]

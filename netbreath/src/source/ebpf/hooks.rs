@@ -401,7 +401,7 @@ pub const LADDERS: &[Ladder] = &[
         purpose: "packets to connections in TIME_WAIT, and to those in FIN_WAIT2 that no process \
             holds: without it, when these get the peer's FIN is not seen",
         needed: false,
-        rungs: &[Rung::new("nb_mini_btf", BtfTracepoint("kfree_skb"))],
+        rungs: &[Rung::new("nb_mini_btf", BtfArguments("kfree_skb", 4))],
     },
     Ladder {
         hook: Hook::MiniReset,
@@ -409,7 +409,8 @@ pub const LADDERS: &[Ladder] = &[
         purpose: "data to connections in FIN_WAIT2 that no process holds: without it, that this \
             ends one is noticed only when its time would have been over",
         needed: false,
-        rungs: &[Rung::new("nb_mini_reset_btf", BtfTracepoint("tcp_send_reset"))],
+        // With two arguments, it is not called for mini-sockets.
+        rungs: &[Rung::new("nb_mini_reset_btf", BtfArguments("tcp_send_reset", 3))],
     },
     Ladder {
         hook: Hook::Send,
@@ -548,8 +549,12 @@ pub const LADDERS: &[Ladder] = &[
         purpose: "which process reads datagrams, how many and how much",
         events: emit::DATAGRAM,
         needed: false,
-        rungs: &[Rung::new("nb_udp_recv4_fx", Fexit("udp_recvmsg", 5))
-            .with(&[("nb_udp_recv6_fx", Fexit("udpv6_recvmsg", 5))])],
+        rungs: &[
+            Rung::new("nb_udp_recv4_f4", Fexit("udp_recvmsg", 4))
+                .with(&[("nb_udp_recv6_f4", Fexit("udpv6_recvmsg", 4))]),
+            Rung::new("nb_udp_recv4_fx", Fexit("udp_recvmsg", 5))
+                .with(&[("nb_udp_recv6_fx", Fexit("udpv6_recvmsg", 5))]),
+        ],
     },
     Ladder {
         hook: Hook::UdpClose,
