@@ -90,7 +90,7 @@ fn build() -> Result<(), String> {
     Ok(())
 }
 
-/// The object without its DWARF, which no kernel reads and which is five sixths of it: the
+/// The object without its DWARF, which no kernel reads and which is four fifths of it: the
 /// loader would keep it in memory. Its BTF stays.
 fn strip(object: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
     let bytes = fs::read(object)?;

@@ -1,4 +1,4 @@
-//! A packet, as it crossed an interface or as a capture file has it.
+//! A packet, as it crossed an interface.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use netbreath_common::tcp::TcpState;
 pub struct Packet {
     /// Nanoseconds since the epoch: the time that capture files have.
     pub wall: i128,
-    /// Where it was seen; none in files that do not tell.
+    /// Where it was seen.
     pub interface: Option<Arc<Interface>>,
     pub direction: Direction,
     /// Bytes on the wire, counted from the link-layer header on.
@@ -30,8 +30,6 @@ pub struct Packet {
     pub peer: Option<Box<Party>>,
     /// The kernel made it itself, for no socket of a process.
     pub kernel: bool,
-    /// A comment that the file has with it.
-    pub comment: Option<Arc<str>>,
 }
 
 /// A socket at an end of a packet.

@@ -74,7 +74,6 @@ pub fn complete(seen: &impl Seen, interface: &Arc<Interface>) -> Packet {
         cgroup,
         peer: peer.map(Box::new),
         kernel: seen.is_kernels(),
-        comment: None,
     }
 }
 

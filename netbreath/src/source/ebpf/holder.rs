@@ -8,16 +8,16 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_insn, bpf_prog_type};
+use aya_obj::generated::{bpf_attach_type, bpf_cmd, bpf_insn, bpf_prog_type};
 use aya_obj::{Object, ParseError};
 use netbreath_common::holder::{MARK, MEMBERS};
 use netbreath_common::record::Holder as Record;
 
 use super::btf::{self, Btf};
-use super::privilege;
+use super::{privilege, raw};
 use crate::table::socket::{Holder, Holders, Process};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/holder.bpf.o"));
@@ -141,7 +141,7 @@ fn instructions(btf: &Btf) -> Result<Vec<bpf_insn>, Error> {
 }
 
 fn load(instructions: &[bpf_insn], iterator: u32) -> Result<OwnedFd, Error> {
-    let mut attr = empty();
+    let mut attr = raw::empty();
     // SAFETY: the member of the union that this command reads.
     let load = unsafe { &mut attr.__bindgen_anon_3 };
     load.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
@@ -153,46 +153,28 @@ fn load(instructions: &[bpf_insn], iterator: u32) -> Result<OwnedFd, Error> {
     for (to, from) in load.prog_name.iter_mut().zip(PROGRAM.bytes()) {
         *to = from as _;
     }
-    call(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+    raw::open(bpf_cmd::BPF_PROG_LOAD, &mut attr)
         .map_err(|source| Error::Refused { what: "the load", source })
 }
 
 fn attach(program: &OwnedFd) -> Result<OwnedFd, Error> {
-    let mut attr = empty();
+    let mut attr = raw::empty();
     // SAFETY: the member of the union that this command reads.
     let create = unsafe { &mut attr.link_create };
     create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
     create.attach_type = bpf_attach_type::BPF_TRACE_ITER as u32;
-    call(bpf_cmd::BPF_LINK_CREATE, &mut attr)
+    raw::open(bpf_cmd::BPF_LINK_CREATE, &mut attr)
         .map_err(|source| Error::Refused { what: "the start", source })
 }
 
 fn iterate(link: &OwnedFd) -> Result<File, Error> {
-    let mut attr = empty();
+    let mut attr = raw::empty();
     // SAFETY: the member of the union that this command reads.
     let create = unsafe { &mut attr.iter_create };
     create.link_fd = link.as_raw_fd() as u32;
-    let file = call(bpf_cmd::BPF_ITER_CREATE, &mut attr)
+    let file = raw::open(bpf_cmd::BPF_ITER_CREATE, &mut attr)
         .map_err(|source| Error::Refused { what: "a pass", source })?;
     Ok(file.into())
-}
-
-fn empty() -> bpf_attr {
-    // SAFETY: integers and numbers of pointers, for which zero is a value.
-    unsafe { std::mem::zeroed() }
-}
-
-/// A call that answers with a descriptor.
-fn call(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
-    // SAFETY: the attributes are as long as said, and what they point to outlives the call.
-    let fd = unsafe {
-        libc::syscall(libc::SYS_bpf, command as i32, attr as *mut bpf_attr, size_of::<bpf_attr>())
-    };
-    match i32::try_from(fd) {
-        // SAFETY: new, and nobody else's.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 #[cfg(test)]

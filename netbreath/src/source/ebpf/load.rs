@@ -371,6 +371,7 @@ fn open(
     ]);
     let cgroup = filter.cgroup.as_ref().map_or(0, |cgroup| cgroup.id);
 
+    // As short-lived as what it refers to from here on.
     let mut loader: EbpfLoader<'_> = loader;
     loader.btf(kernel.points.as_ref()).allow_unsupported_maps();
     for (name, value) in &globals {

@@ -1,92 +1,74 @@
-//! Programs that are made here and not compiled: the system calls that aya has no place for.
+//! The system call itself, for what aya has no place for: programs that are made here and not
+//! compiled, and one that has to be loaded sooner than aya's loader is ready.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use aya_obj::generated::{bpf_cmd, bpf_prog_type};
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_prog_type};
+
+/// Attributes with nothing in them.
+pub fn empty() -> bpf_attr {
+    // SAFETY: integers and numbers of pointers, for which zero is a value.
+    unsafe { std::mem::zeroed() }
+}
+
+/// A call that answers with a descriptor.
+pub fn open(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+    // SAFETY: new, and nobody else's.
+    call(command, attr).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+}
 
 /// Loads a program that runs where traffic is controlled. An error has the verifier's last
 /// words, if it had any.
 pub fn load(words: &[u64], name: &str) -> Result<OwnedFd, (io::Error, String)> {
-    #[repr(C)]
-    struct Attributes {
-        kind: u32,
-        count: u32,
-        words: u64,
-        license: u64,
-        log_level: u32,
-        log_len: u32,
-        log: u64,
-        kernel: u32,
-        flags: u32,
-        name: [u8; 16],
-    }
     let mut log = vec![0u8; 1 << 20];
-    let mut attributes = Attributes {
-        kind: bpf_prog_type::BPF_PROG_TYPE_SCHED_CLS as u32,
-        count: words.len() as u32,
-        words: words.as_ptr() as u64,
-        license: c"GPL".as_ptr() as u64,
-        log_level: 0,
-        log_len: 0,
-        log: 0,
-        kernel: 0,
-        flags: 0,
-        name: [0; 16],
-    };
-    let len = name.len().min(15);
-    attributes.name[..len].copy_from_slice(&name.as_bytes()[..len]);
-    if let Ok(fd) = call(bpf_cmd::BPF_PROG_LOAD, &attributes) {
-        // SAFETY: the kernel has just made the descriptor, for us alone.
-        return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut attr = empty();
+    // SAFETY: the member of the union that this command reads.
+    let load = unsafe { &mut attr.__bindgen_anon_3 };
+    load.prog_type = bpf_prog_type::BPF_PROG_TYPE_SCHED_CLS as u32;
+    load.insns = words.as_ptr() as u64;
+    load.insn_cnt = u32::try_from(words.len()).unwrap_or(u32::MAX);
+    load.license = c"GPL".as_ptr() as u64;
+    // The kernel wants a zero at its end.
+    for (to, from) in load.prog_name.iter_mut().zip(name.bytes().take(15)) {
+        *to = from as _;
+    }
+    if let Ok(program) = open(bpf_cmd::BPF_PROG_LOAD, &mut attr) {
+        return Ok(program);
     }
     // Once more, for what the verifier says.
-    attributes.log_level = 1;
-    attributes.log_len = log.len() as u32;
-    attributes.log = log.as_mut_ptr() as u64;
-    match call(bpf_cmd::BPF_PROG_LOAD, &attributes) {
-        // SAFETY: as above.
-        Ok(fd) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        Err(error) => {
-            let end = log.iter().position(|byte| *byte == 0).unwrap_or(0);
-            let said = String::from_utf8_lossy(&log[..end]);
-            let lines: Vec<&str> = said.lines().rev().take(4).collect();
-            Err((error, lines.into_iter().rev().collect::<Vec<_>>().join("; ")))
-        }
-    }
+    // SAFETY: as above.
+    let load = unsafe { &mut attr.__bindgen_anon_3 };
+    load.log_level = 1;
+    load.log_size = u32::try_from(log.len()).unwrap_or(u32::MAX);
+    load.log_buf = log.as_mut_ptr() as u64;
+    open(bpf_cmd::BPF_PROG_LOAD, &mut attr).map_err(|error| {
+        let end = log.iter().position(|byte| *byte == 0).unwrap_or(0);
+        let said = String::from_utf8_lossy(&log[..end]);
+        let lines: Vec<&str> = said.lines().rev().take(4).collect();
+        (error, lines.into_iter().rev().collect::<Vec<_>>().join("; "))
+    })
 }
 
 /// Puts a program into a map of programs.
 pub fn place(map: BorrowedFd<'_>, index: u32, program: BorrowedFd<'_>) -> io::Result<()> {
-    #[repr(C)]
-    struct Attributes {
-        map: u32,
-        zero: u32,
-        key: u64,
-        value: u64,
-        flags: u64,
-    }
     let value = program.as_raw_fd() as u32;
-    let attributes = Attributes {
-        map: map.as_raw_fd() as u32,
-        zero: 0,
-        key: (&raw const index) as u64,
-        value: (&raw const value) as u64,
-        flags: 0,
-    };
-    call(bpf_cmd::BPF_MAP_UPDATE_ELEM, &attributes).map(drop)
+    let mut attr = empty();
+    // SAFETY: the member of the union that this command reads.
+    let update = unsafe { &mut attr.__bindgen_anon_2 };
+    update.map_fd = map.as_raw_fd() as u32;
+    update.key = (&raw const index) as u64;
+    update.__bindgen_anon_1.value = (&raw const value) as u64;
+    call(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
 }
 
-fn call<T>(command: bpf_cmd, attributes: &T) -> io::Result<i32> {
-    // SAFETY: the attributes are those of the command, and what they point to outlives the
-    // call.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command as libc::c_long,
-            std::ptr::from_ref(attributes),
-            size_of::<T>(),
-        )
+fn call(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
+    // SAFETY: the attributes are as long as said, and what they point to outlives the call.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_bpf, command as i32, attr as *mut bpf_attr, size_of::<bpf_attr>())
     };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done as i32) }
+    match i32::try_from(answer) {
+        Ok(answer) if answer >= 0 => Ok(answer),
+        _ => Err(io::Error::last_os_error()),
+    }
 }

@@ -158,7 +158,6 @@ mod tests {
             cgroup: None,
             peer: None,
             kernel: false,
-            comment: None,
         }
     }
 
