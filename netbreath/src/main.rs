@@ -13,7 +13,7 @@ use netbreath::capture::{Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
     CaptureArgs, Cli, Command, DoctorArgs, FormatName, HookName, LsofArgs, NetstatArgs,
-    ServicesArgs, SsArgs, TraceArgs, WhoArgs,
+    ServicesArgs, SsArgs, TraceArgs, TsharkArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
 use netbreath::format::pcapng::Encoder;
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse_from(normalized(std::env::args_os())).command {
         Command::Trace(args) => trace(&args),
         Command::Capture(args) => capture(&args),
+        Command::Tshark(args) => tshark(&args),
         Command::Ifconfig(args) => network(plan::network::ifconfig(&args)),
         Command::Ip(args) => network(plan::network::ip(&args)),
         Command::Route(args) => network(plan::network::route(&args)),
@@ -193,6 +194,19 @@ fn capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
         }
         take(&plan, source).await
     })
+}
+
+/// Shows the packets of a file.
+fn tshark(args: &TsharkArgs) -> Result<ExitCode, Failure> {
+    match plan::tshark::tshark(args)? {
+        plan::tshark::Plan::List(which) => print(plan::tshark::list(which).as_bytes()),
+        plan::tshark::Plan::Read { path, show, count } => {
+            let stdout = io::stdout().as_fd().try_clone_to_owned();
+            let stdout: File = stdout.context("cannot use standard output")?.into();
+            answer::tshark::read(&path, *show, count, stdout)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }
 
 /// Starts the command, if there is one, and captures until the end.

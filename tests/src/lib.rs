@@ -13,6 +13,7 @@ pub mod actor;
 pub mod bpf;
 pub mod capture;
 pub mod crowd;
+pub mod dissect;
 pub mod event;
 pub mod fault;
 pub mod judge;

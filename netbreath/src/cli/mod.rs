@@ -7,11 +7,13 @@ mod capture;
 pub mod network;
 pub mod socket;
 mod trace;
+mod tshark;
 
 pub use capture::{CaptureArgs, HookName, Way};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use trace::{Timestamps, TraceArgs};
+pub use tshark::TsharkArgs;
 
 /// Who is talking, and what is TCP doing? Live, from the kernel, with the process
 /// that owns each connection.
@@ -30,6 +32,7 @@ Start here, and open a web page with curl in another terminal:
 pub enum Command {
     Trace(Box<TraceArgs>),
     Capture(Box<CaptureArgs>),
+    Tshark(Box<TsharkArgs>),
     Ifconfig(IfconfigArgs),
     Ip(IpArgs),
     Route(RouteArgs),

@@ -23,6 +23,7 @@ pub mod ss;
 pub mod state;
 pub mod statistic;
 pub mod trace;
+pub mod tshark;
 pub mod who;
 
 /// A column of rows of type `R`.

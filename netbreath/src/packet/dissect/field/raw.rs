@@ -1,0 +1,7 @@
+//! Fields of `raw`.
+
+
+
+fields! {
+    17, "raw", "Raw", "Raw packet data";
+}
