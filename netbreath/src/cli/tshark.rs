@@ -22,7 +22,7 @@ pub struct TsharkArgs {
     pub read: Option<PathBuf>,
 
     /// Show only packets that this display filter lets through
-    #[arg(short = 'Y', long = "display-filter", value_name = "FILTER")]
+    #[arg(short = 'Y', long = "display-filter", value_name = "FILTER", allow_hyphen_values = true)]
     pub display_filter: Option<String>,
 
     /// Numbers only (which is also what is done without it)

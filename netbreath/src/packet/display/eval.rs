@@ -118,9 +118,9 @@ fn item<'a>(node: &Node, packet: &Packet<'a>) -> Item<'a> {
         Value::Word(word) => Item::Text(word.into()),
         Value::Rel(time) | Value::Abs(time) => Item::Time(time.into()),
         // A protocol is all of its bytes, with what stands inside.
-        Value::None if kind == Kind::Protocol => {
-            let from = (node.at as usize).min(packet.bytes.len());
-            Item::Bytes(packet.bytes.get(from..).unwrap_or_default().into())
+        Value::Whole(end) => {
+            let (from, end) = (node.at as usize, (end as usize).min(packet.bytes.len()));
+            Item::Bytes(packet.bytes.get(from..end).unwrap_or_default().into())
         }
         Value::None => Item::None,
     }

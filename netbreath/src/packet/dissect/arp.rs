@@ -4,13 +4,21 @@ use super::field::arp;
 use super::{Addr, Buf, Context, Result, Value, column, info};
 
 pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
-    c.protocol = "ARP";
+    c.protocol = arp::SELF.of().short;
     if c.wants_columns() {
         c.columns.protocol = column::Protocol::Name("ARP");
         c.columns.info.clear();
     }
-    let (hardware, protocol) = (buf.u16(0)?, buf.u16(2)?);
+    c.enter(arp::SELF, buf, buf.len().min(28));
+    let whole = c.place();
+    c.open();
+    let hardware = buf.u16(0)?;
+    c.add(arp::HW_TYPE, buf, 0, 2, Value::Uint(hardware.into()));
+    let protocol = buf.u16(2)?;
+    c.add(arp::PROTO_TYPE, buf, 2, 2, Value::Uint(protocol.into()));
     let (hard_len, soft_len) = (buf.u8(4)?, buf.u8(5)?);
+    c.add(arp::HW_SIZE, buf, 4, 1, Value::Uint(hard_len.into()));
+    c.add(arp::PROTO_SIZE, buf, 5, 1, Value::Uint(soft_len.into()));
     let op = buf.u16(6)?;
     let (h, s) = (usize::from(hard_len), usize::from(soft_len));
     let len = 8 + 2 * h + 2 * s;
@@ -35,26 +43,23 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     let gratuitous = matches!(op, 1 | 2) && same;
     let announcement = gratuitous && op == 1 && ends.is_some_and(|(_, _, to, _)| to == [0; 6]);
     let word = arp::OPCODE.field().and_then(|field| field.word(op.into()));
-    c.enter(arp::SELF, buf, len);
+    if let Some(node) = c.node(whole) {
+        node.len = len as u32;
+    }
     if c.wants_labels() {
         let name = word.unwrap_or("Unknown");
         if announcement {
-            c.label(format_args!("Address Resolution Protocol (ARP Announcement)"));
+            c.label_at(whole, format_args!("Address Resolution Protocol (ARP Announcement)"));
         } else if gratuitous {
-            c.label(format_args!("Address Resolution Protocol ({name}/gratuitous ARP)"));
+            c.label_at(whole, format_args!("Address Resolution Protocol ({name}/gratuitous ARP)"));
         } else if probe {
-            c.label(format_args!("Address Resolution Protocol (ARP Probe)"));
+            c.label_at(whole, format_args!("Address Resolution Protocol (ARP Probe)"));
         } else if word.is_some() {
-            c.label(format_args!("Address Resolution Protocol ({name})"));
+            c.label_at(whole, format_args!("Address Resolution Protocol ({name})"));
         } else {
-            c.label(format_args!("Address Resolution Protocol (opcode 0x{op:04x})"));
+            c.label_at(whole, format_args!("Address Resolution Protocol (opcode 0x{op:04x})"));
         }
     }
-    c.open();
-    c.add(arp::HW_TYPE, buf, 0, 2, Value::Uint(hardware.into()));
-    c.add(arp::PROTO_TYPE, buf, 2, 2, Value::Uint(protocol.into()));
-    c.add(arp::HW_SIZE, buf, 4, 1, Value::Uint(hard_len.into()));
-    c.add(arp::PROTO_SIZE, buf, 5, 1, Value::Uint(soft_len.into()));
     c.add(arp::OPCODE, buf, 6, 2, Value::Uint(op.into()));
     if gratuitous {
         c.generate(arp::ISGRATUITOUS, buf, Value::Bool(true));

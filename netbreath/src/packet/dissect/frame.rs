@@ -38,7 +38,7 @@ fn encapsulation(kind: u16) -> u64 {
         link_type::RAW | 12 | 14 => 7,
         228 => 129,
         229 => 130,
-        link_type::LOOP => 15,
+        link_type::LOOP => 174,
         link_type::SLL => 25,
         link_type::SLL2 => 210,
         _ => 0,
@@ -78,7 +78,7 @@ pub fn dissect(c: &mut Context<'_>) {
 fn rows(c: &mut Context<'_>, buf: Buf<'_>, len: usize) -> usize {
     let meta = c.meta;
     let kept = meta.data.len();
-    c.add(frame::SELF, buf, 0, kept, Value::None);
+    c.add(frame::SELF, buf, 0, kept, Value::Whole(kept as u32));
     if c.wants_labels() {
         let many = |n: usize| if n == 1 { "" } else { "s" };
         let (a, b) = (many(len), many(kept));

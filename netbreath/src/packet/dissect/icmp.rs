@@ -91,8 +91,8 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         sum_rows(c, buf, sum, &[buf.kept()], false);
     } else {
         c.label(format_args!(
-            "Checksum: 0x{sum:04x} [unverified]{}",
-            if c.in_error { " [in ICMP error packet]" } else { "" }
+            "Checksum: 0x{sum:04x} [unverified] {}",
+            if c.in_error { "[in ICMP error packet]" } else { "[fragmented datagram]" }
         ));
         c.generate(icmp::CHECKSUM_STATUS, buf.from(2), Value::Uint(2));
         c.label(format_args!("Checksum Status: Unverified"));

@@ -30,6 +30,8 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         });
         c.columns.info.clear();
     }
+    // It is named twice, as Wireshark does.
+    c.layer(igmp::SELF.name());
     c.enter(igmp::SELF, buf, buf.kept().len());
     c.open();
     if version > 0 {

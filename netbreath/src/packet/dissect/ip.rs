@@ -4,20 +4,19 @@ use super::field::{ip, raw};
 use super::transport::{protocol_word, transport};
 use super::tree::{ipv4, push_ipv4};
 use super::{
-    Addr, Buf, Context, Cut, End, Group, Pair, Result, Severity, Value, column, data, info, ipv6,
+    Addr, Buf, Context, End, Group, Id, Pair, Result, Severity, Value, column, data, info, ipv6,
 };
 
 /// A packet that begins with its IP header, whose first bits tell the version.
 pub fn raw(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     c.enter(raw::SELF, buf, 0);
-    c.last(|node| node.value = Value::None);
     info!(c, "Raw packet data");
     let first = buf.u8(0)?;
     c.end = buf.at + buf.len();
     match first >> 4 {
         4 => c.inside(buf, dissect),
         6 => c.inside(buf, ipv6::dissect),
-        _ => Err(Cut::Missing),
+        _ => c.inside(buf, data::dissect),
     }
 }
 
@@ -29,7 +28,6 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     }
     let first = buf.u8(0)?;
     let (version, head) = (first >> 4, usize::from(first & 15) * 4);
-    let from_at = buf.at;
     c.enter(ip::SELF, buf, head);
     let whole = c.place();
     c.open();
@@ -47,9 +45,8 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         return Ok(());
     }
     c.add(ip::HDR_LEN, buf, 0, 1, Value::Uint(head as u64));
-    let few = if head < 20 { "" } else { "" };
     c.label(format_args!(
-        ".... {:04b} = Header Length: {head} bytes{few} ({})",
+        ".... {:04b} = Header Length: {head} bytes ({})",
         first & 15,
         first & 15
     ));
@@ -67,8 +64,6 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     let tos = buf.u8(1)?;
     differentiated(c, buf, tos);
     let total = usize::from(buf.u16(2)?);
-    let id = buf.u16(4)?;
-    let fragment = buf.u16(6)?;
     // A packet whose device splits it has no length yet.
     let offloaded = total == 0;
     let len = if offloaded { buf.len() } else { total };
@@ -99,13 +94,18 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         );
     }
     c.end = c.end.min(buf.at + len);
+    shorten(c, whole, buf.at + len);
+    let id = buf.u16(4)?;
     c.add(ip::ID, buf, 4, 2, Value::Uint(id.into()));
     c.label(format_args!("Identification: 0x{id:04x} ({id})"));
+    let fragment = buf.u16(6)?;
     let (more, offset) = (fragment & 0x2000 != 0, usize::from(fragment & 0x1fff) * 8);
     flags(c, buf, fragment);
     let ttl = buf.u8(8)?;
     let protocol = buf.u8(9)?;
-    let to: [u8; 4] = buf.array(16)?;
+    // It may be cut away.
+    let target: [u8; 4] = buf.array(16).unwrap_or([1; 4]);
+    let to = target;
     c.add(ip::TTL, buf, 8, 1, Value::Uint(ttl.into()));
     let local = to[0] == 224 && to[1] == 0 && to[2] == 0;
     if !c.in_error && ttl < 5 && !is_multicast(to) && !local && protocol != 103 {
@@ -135,9 +135,15 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     c.generate(ip::CHECKSUM_STATUS, beside, Value::Uint(2));
     c.label(format_args!("Header checksum status: Unverified"));
     let from: [u8; 4] = buf.array(12)?;
-    let inside = c.pair;
     if c.wants_columns() {
         c.columns.source = Addr::Ipv4(from);
+    }
+    address(c, buf, 12, from, ip::SRC, ip::SRC_HOST);
+    if c.wants_labels() {
+        c.label_at(whole, format_args!("Internet Protocol Version 4, Src: {}", ipv4(from)));
+    }
+    let to: [u8; 4] = buf.array(16)?;
+    if c.wants_columns() {
         c.columns.target = Addr::Ipv4(to);
     }
     c.pair = Pair { source: End::Ipv4(from), target: End::Ipv4(to) };
@@ -147,25 +153,12 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
             let (a, b) = (ipv4(from), ipv4(to));
             c.label_at(whole, format_args!("Internet Protocol Version 4, Src: {a}, Dst: {b}"));
         }
-        for (addr, at, one, host) in
-            [(from, 12, ip::SRC, ip::SRC_HOST), (to, 16, ip::DST, ip::DST_HOST)]
-        {
-            c.add(one, buf, at, 4, Value::Ipv4(addr));
-            c.hide(ip::ADDR, buf, at, 4, Value::Ipv4(addr));
-            let mut text = String::new();
-            push_ipv4(&mut text, addr);
-            let text = c.text(format_args!("{text}"));
-            c.hide(host, buf, at, 4, text);
-            c.last(|node| node.generated = true);
-            c.hide(ip::HOST, buf, at, 4, text);
-            c.last(|node| node.generated = true);
-        }
+        address(c, buf, 16, to, ip::DST, ip::DST_HOST);
     }
     if head > 20 {
         super::option::ip(c, buf, head)?;
     }
     c.close();
-    let _ = (inside, from_at);
     let rest = buf.first(len).from(head);
     if offset > 0 {
         let word = protocol_word(protocol);
@@ -187,6 +180,30 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
             c.inside(rest, data::dissect)
         }
     }
+}
+
+/// The packet's own length counts.
+pub fn shorten(c: &mut Context<'_>, place: usize, end: usize) {
+    if let Some(node) = c.node(place)
+        && let Value::Whole(old) = &mut node.value
+    {
+        *old = (*old).min(end as u32);
+    }
+}
+
+fn address(c: &mut Context<'_>, buf: Buf<'_>, at: usize, addr: [u8; 4], one: Id, host: Id) {
+    if !c.wants_fields() {
+        return;
+    }
+    c.add(one, buf, at, 4, Value::Ipv4(addr));
+    c.hide(ip::ADDR, buf, at, 4, Value::Ipv4(addr));
+    let mut text = String::new();
+    push_ipv4(&mut text, addr);
+    let text = c.text(format_args!("{text}"));
+    c.hide(host, buf, at, 4, text);
+    c.last(|node| node.generated = true);
+    c.hide(ip::HOST, buf, at, 4, text);
+    c.last(|node| node.generated = true);
 }
 
 fn is_multicast(addr: [u8; 4]) -> bool {

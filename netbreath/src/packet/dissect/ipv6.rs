@@ -4,7 +4,7 @@ use super::field::ipv6;
 use super::ip::{dscp, ecn};
 use super::transport::{protocol_word, transport};
 use super::tree::push_ipv6;
-use super::{Addr, Buf, Context, End, Pair, Result, Value, column, data, info};
+use super::{Addr, Buf, Context, End, Id, Pair, Result, Value, column, data, info};
 
 /// Headers between: more are an attack.
 const MOST: usize = 16;
@@ -33,14 +33,19 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         c.label(format_args!("....{bits} = Flow Label: 0x{flow:05x}"));
     }
     let told = usize::from(buf.u16(4)?);
-    let (mut next, hops) = (buf.u8(6)?, buf.u8(7)?);
-    let from: [u8; 16] = buf.array(8)?;
-    let to: [u8; 16] = buf.array(24)?;
     c.add(ipv6::PLEN, buf, 4, 2, Value::Uint(told as u64));
+    let mut next = buf.u8(6)?;
     c.add(ipv6::NXT, buf, 6, 1, Value::Uint(next.into()));
+    let hops = buf.u8(7)?;
     c.add(ipv6::HLIM, buf, 7, 1, Value::Uint(hops.into()));
+    let from: [u8; 16] = buf.array(8)?;
+    address(c, buf, 8, from, ipv6::SRC, ipv6::SRC_HOST);
     if c.wants_columns() {
         c.columns.source = Addr::Ipv6(from);
+    }
+    let to: [u8; 16] = buf.array(24)?;
+    address(c, buf, 24, to, ipv6::DST, ipv6::DST_HOST);
+    if c.wants_columns() {
         c.columns.target = Addr::Ipv6(to);
     }
     c.pair = Pair { source: End::Ipv6(from), target: End::Ipv6(to) };
@@ -48,32 +53,10 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     // 0 is a jumbogram, or a packet whose device splits it.
     let len = if told == 0 { buf.len().saturating_sub(40) } else { told };
     c.end = c.end.min(buf.at + 40 + len);
-    if c.wants_fields() {
-        let mut texts = [String::new(), String::new()];
-        push_ipv6(&mut texts[0], from);
-        push_ipv6(&mut texts[1], to);
-        for (place, (addr, at, one, host)) in [
-            (from, 8, ipv6::SRC, ipv6::SRC_HOST),
-            (to, 24, ipv6::DST, ipv6::DST_HOST),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            c.add(one, buf, at, 16, Value::Ipv6(addr));
-            c.hide(ipv6::ADDR, buf, at, 16, Value::Ipv6(addr));
-            let text = c.text(format_args!("{}", texts[place]));
-            c.hide(host, buf, at, 16, text);
-            c.last(|node| node.generated = true);
-            c.hide(ipv6::HOST, buf, at, 16, text);
-            c.last(|node| node.generated = true);
-        }
-        c.label_at(
-            whole,
-            format_args!(
-                "Internet Protocol Version 6, Src: {}, Dst: {}",
-                texts[0], texts[1]
-            ),
-        );
+    super::ip::shorten(c, whole, buf.at + 40 + len);
+    if c.wants_labels() {
+        let (a, b) = (super::tree::ipv6(from), super::tree::ipv6(to));
+        c.label_at(whole, format_args!("Internet Protocol Version 6, Src: {a}, Dst: {b}"));
     }
     let mut rest = buf.from(40).first(len);
     for _ in 0..MOST {
@@ -119,6 +102,21 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
             c.inside(rest, data::dissect)
         }
     }
+}
+
+fn address(c: &mut Context<'_>, buf: Buf<'_>, at: usize, addr: [u8; 16], one: Id, host: Id) {
+    if !c.wants_fields() {
+        return;
+    }
+    c.add(one, buf, at, 16, Value::Ipv6(addr));
+    c.hide(ipv6::ADDR, buf, at, 16, Value::Ipv6(addr));
+    let mut text = String::new();
+    push_ipv6(&mut text, addr);
+    let text = c.text(format_args!("{text}"));
+    c.hide(host, buf, at, 16, text);
+    c.last(|node| node.generated = true);
+    c.hide(ipv6::HOST, buf, at, 16, text);
+    c.last(|node| node.generated = true);
 }
 
 fn class_rows(c: &mut Context<'_>, buf: Buf<'_>, class: u8) {

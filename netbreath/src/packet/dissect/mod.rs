@@ -368,7 +368,8 @@ impl<'a> Context<'a> {
     pub fn enter(&mut self, id: Id, buf: Buf<'_>, len: usize) {
         self.protocol = id.of().short;
         self.layer(id.of().name);
-        self.add(id, buf, 0, len, Value::None);
+        let end = buf.end.min(buf.frame.len()) as u32;
+        self.add(id, buf, 0, len, Value::Whole(end));
     }
 
     /// A name in `frame.protocols`.

@@ -9,12 +9,14 @@ use super::{Buf, Context, Group, Id, Result, Severity, Value, info, tree};
 pub struct Scanned {
     pub scale: Option<u8>,
     pub sacks: usize,
+    /// Some are cut away.
+    pub cut: bool,
 }
 
 /// Reads them without making rows.
 pub fn scan(buf: Buf<'_>, head: usize) -> Scanned {
-    let mut scanned = Scanned::default();
     let kept = buf.kept();
+    let mut scanned = Scanned { cut: kept.len() < head, ..Scanned::default() };
     let bytes = kept.get(20..head.min(kept.len())).unwrap_or_default();
     let mut rest = bytes;
     while let [kind, more @ ..] = rest {
@@ -82,6 +84,7 @@ pub fn tcp(c: &mut Context<'_>, buf: Buf<'_>, head: usize, _syn: bool) -> Result
     c.label(format_args!("Options: ({len} bytes)"));
     let mut names = String::new();
     c.open();
+    let depth = c.depth;
     let end = head;
     let mut at = 20;
     let mut result = Ok(());
@@ -95,9 +98,10 @@ pub fn tcp(c: &mut Context<'_>, buf: Buf<'_>, head: usize, _syn: bool) -> Result
             }
         }
     }
+    c.depth = depth;
     c.close();
     // Those that are cut away are not named.
-    if result.is_ok() && !names.is_empty() {
+    if !names.is_empty() {
         c.label_at(row, format_args!("Options: ({len} bytes){names}"));
     }
     result
@@ -114,14 +118,17 @@ fn one(
 ) -> Length {
     let kind = buf.u8(at)?;
     let title = name(kind);
-    let mut named = |c: &Context<'_>| {
+    let named = |c: &Context<'_>, names: &mut String| {
         if c.wants_labels() {
             names.push_str(", ");
             names.push_str(title);
+            if title == "Unknown" {
+                names.push_str(&format!(" (0x{kind:02x})"));
+            }
         }
     };
     if kind < 2 {
-        named(c);
+        named(c, names);
         let id = if kind == 0 { tcpf::OPTIONS_EOL } else { tcpf::OPTIONS_NOP };
         c.add(id, buf, at, 1, Value::Bytes);
         c.label(format_args!("TCP Option - {title}"));
@@ -157,11 +164,11 @@ fn one(
             ),
         );
     }
-    buf.get(at, len)?;
-    named(c);
     if len < least || len > most {
         c.add(tcpf::OPTIONS_UNKNOWN, buf, at, len, Value::Bytes);
         c.label(format_args!("{title} (with option length = {len} bytes; should be {least})"));
+        buf.get(at, len)?;
+        named(c, names);
         return Ok(len);
     }
     let open = |c: &mut Context<'_>, id: Id| {
@@ -173,8 +180,8 @@ fn one(
     };
     match kind {
         2 => {
-            let value = buf.u16(at + 2)?;
             open(c, tcpf::OPTIONS_MSS);
+            let value = buf.u16(at + 2)?;
             let row = c.place().saturating_sub(2);
             c.label_at(
                 row,
@@ -184,8 +191,8 @@ fn one(
             short(c, "MSS", value.into());
         }
         3 => {
-            let shift = buf.u8(at + 2)?;
             open(c, tcpf::OPTIONS_WSCALE);
+            let shift = buf.u8(at + 2)?;
             let row = c.place().saturating_sub(2);
             let times = 1_u32 << shift.min(14);
             c.label_at(
@@ -203,16 +210,18 @@ fn one(
         }
         5 => sack(c, buf, at, len)?,
         8 => {
-            let (value, echo) = (buf.u32(at + 2)?, buf.u32(at + 6)?);
             open(c, tcpf::OPTIONS_TIMESTAMP);
             let row = c.place().saturating_sub(2);
+            let value = buf.u32(at + 2)?;
+            c.add(tcpf::OPTIONS_TIMESTAMP_TSVAL, buf, at + 2, 4, Value::Uint(value.into()));
+            c.label_at(row, format_args!("TCP Option - Timestamps: TSval {value}"));
+            short(c, "TSval", value.into());
+            let echo = buf.u32(at + 6)?;
             c.label_at(
                 row,
                 format_args!("TCP Option - Timestamps: TSval {value}, TSecr {echo}"),
             );
-            c.add(tcpf::OPTIONS_TIMESTAMP_TSVAL, buf, at + 2, 4, Value::Uint(value.into()));
             c.add(tcpf::OPTIONS_TIMESTAMP_TSECR, buf, at + 6, 4, Value::Uint(echo.into()));
-            short(c, "TSval", value.into());
             short(c, "TSecr", echo.into());
         }
         19 => {
@@ -234,15 +243,20 @@ fn one(
                 c.add(tcpf::OPTIONS_TFO_REQUEST, buf, at, 2, Value::None);
                 info!(c, " TFO=R");
             } else {
+                buf.get(at, len)?;
                 c.add(tcpf::OPTIONS_TFO_COOKIE, buf, at + 2, len - 2, Value::Bytes);
                 info!(c, " TFO=C");
             }
         }
         253 | 254 => {
-            let exid = buf.u16(at + 2)?;
             open(c, tcpf::OPTIONS_EXPERIMENTAL);
             let row = c.place().saturating_sub(2);
-            let _ = row;
+            let exid = buf.u16(at + 2)?;
+            let word = tcpf::OPTIONS_EXPERIMENTAL_EXID.field().and_then(|f| f.word(exid.into()));
+            c.label_at(
+                row,
+                format_args!("TCP Option - Experimental: {}", word.unwrap_or("Unknown")),
+            );
             c.add(tcpf::OPTIONS_EXPERIMENTAL_EXID, buf, at + 2, 2, Value::Uint(exid.into()));
             if len > 4 {
                 c.add(tcpf::OPTIONS_EXPERIMENTAL_DATA, buf, at + 4, len - 4, Value::Bytes);
@@ -257,6 +271,8 @@ fn one(
         }
     }
     c.close();
+    buf.get(at, len)?;
+    named(c, names);
     Ok(len)
 }
 
@@ -281,6 +297,7 @@ fn sack(c: &mut Context<'_>, buf: Buf<'_>, at: usize, len: usize) -> Result {
         None => seq,
     };
     c.add(tcpf::OPTIONS_SACK, buf, at, len, Value::Bytes);
+    c.label(format_args!("TCP Option - SACK"));
     let row = c.place();
     c.open();
     c.add(tcpf::OPTION_KIND, buf, at, 1, Value::Uint(5));

@@ -96,6 +96,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         len,
         scale: options.scale,
         sacks: options.sacks,
+        options_cut: options.cut,
     };
     let a = if c.in_error {
         match c.state.known(c.pair, from, to) {
@@ -217,8 +218,9 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
             format_args!("The urgent pointer field is nonzero while the URG flag is not set"),
         );
     }
+    let mut options_cut = Ok(());
     if head > 20 {
-        option::tcp(c, buf, head, flags & SYN != 0)?;
+        options_cut = option::tcp(c, buf, head, flags & SYN != 0);
     }
     if !c.in_error {
         c.title(buf, 0, 0, format_args!("Timestamps"));
@@ -227,6 +229,10 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         c.generate(tcp::TIME_RELATIVE, buf, Value::Rel(a.since_first));
         c.generate(tcp::TIME_DELTA, buf, Value::Rel(a.since_last));
         c.close();
+    }
+    // Where options are cut away, nothing of what follows is shown.
+    options_cut?;
+    if !c.in_error {
         analysis_rows(c, buf, &a);
     }
     let rest = buf.from(head);
@@ -254,11 +260,9 @@ fn payload(c: &mut Context<'_>, rest: Buf<'_>, a: &Analysis, (from, to): (u16, u
         return c.inside(rest, data::dissect);
     }
     // What was there before is not looked into again.
-    let again = a.flags.has(Flags::RETRANSMISSION)
-        || a.flags.has(Flags::FAST_RETRANSMISSION)
-        || a.flags.has(Flags::SPURIOUS)
-        || a.flags.has(Flags::KEEP_ALIVE);
-    let _ = again;
+    if a.flags.has(Flags::RETRANSMISSION) || a.flags.has(Flags::OUT_OF_ORDER) {
+        return Ok(());
+    }
     if http::is_port(from) || http::is_port(to) {
         if http::is_http(c, rest) {
             c.guarded(rest, http::dissect);
@@ -438,6 +442,16 @@ fn flag_rows(
             Group::Sequence,
             format_args!("Connection finish (FIN)"),
         );
+    }
+    let mut letters = String::new();
+    for (place, letter) in "RRRACEUAPRSF".char_indices() {
+        letters.push(if flags >> (11 - place) & 1 == 1 { letter } else { '·' });
+    }
+    let text = c.text(format_args!("{letters}"));
+    c.add(tcp::FLAGS_STR, buf, 12, 2, text);
+    c.last(|node| node.generated = true);
+    if flags & FIN != 0 {
+        let at = buf.from(12);
         if a.peer_fin {
             c.expert(
                 tcp::CONNECTION_FIN_PASSIVE,
@@ -456,13 +470,6 @@ fn flag_rows(
             );
         }
     }
-    let mut letters = String::new();
-    for (place, letter) in "RRRACEUAPRSF".char_indices() {
-        letters.push(if flags >> (11 - place) & 1 == 1 { letter } else { '·' });
-    }
-    let text = c.text(format_args!("{letters}"));
-    c.add(tcp::FLAGS_STR, buf, 12, 2, text);
-    c.last(|node| node.generated = true);
     c.close();
 }
 
@@ -487,7 +494,7 @@ fn analysis_rows(c: &mut Context<'_>, buf: Buf<'_>, a: &Analysis) {
         return;
     }
     let flags = a.flags;
-    let any = a.acks.is_some() || a.handshake.is_some() || a.in_flight > 0 || !flags.is_empty();
+    let any = a.acks.is_some() || a.in_flight > 0 || !flags.is_empty();
     if !any {
         return;
     }
@@ -518,10 +525,6 @@ fn analysis_rows(c: &mut Context<'_>, buf: Buf<'_>, a: &Analysis) {
                 Group::Sequence,
                 format_args!("Duplicate ACK (#{})", a.duplicate),
             );
-        }
-        if let Some((time, number)) = a.rto.filter(|_| flags.has(Flags::RETRANSMISSION)) {
-            c.generate(tcp::ANALYSIS_RTO, buf, Value::Rel(time));
-            c.generate(tcp::ANALYSIS_RTO_FRAME, buf, Value::Uint(number));
         }
     }
     c.close();
@@ -626,6 +629,15 @@ fn odd(c: &mut Context<'_>, buf: Buf<'_>, a: &Analysis) {
     for (flag, id, severity, message) in rows {
         if a.flags.has(flag) {
             c.expert(id, buf, severity, Group::Sequence, format_args!("{message}"));
+            if flag == Flags::RETRANSMISSION
+                && let Some((time, number)) = a.rto
+            {
+                c.open();
+                c.generate(tcp::ANALYSIS_RTO, buf, Value::Rel(time));
+                c.generate(tcp::ANALYSIS_RTO_FRAME, buf, Value::Uint(number));
+                c.label(format_args!("RTO based on delta from frame: {number}"));
+                c.close();
+            }
         }
     }
     if a.flags.has(Flags::DUPLICATE_ACK) {

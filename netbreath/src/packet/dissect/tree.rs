@@ -6,6 +6,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::field::{Base, Field, Id, Kind, Words};
 
+/// Bytes that a row shows.
+const MOST_BYTES: usize = 36;
+
 /// A part of the text of a tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -18,6 +21,8 @@ pub struct Span {
 pub enum Value {
     /// It is there.
     None,
+    /// A protocol, to this place in the packet.
+    Whole(u32),
     Uint(u64),
     Int(i64),
     Bool(bool),
@@ -96,7 +101,6 @@ impl Tree {
             out.push_str(node.id.map_or("", |id| id.of().title));
             return;
         };
-        let start = out.len();
         if field.mask != 0 {
             bits(field, node.value, out);
             out.push_str(" = ");
@@ -111,6 +115,10 @@ impl Tree {
             _ => None,
         };
         match (field.words, number) {
+            // One name is that of a number with a meaning of its own.
+            (Words::Names([_]), Some(number)) if field.word(number).is_none() => {
+                self.number(field, number, out);
+            }
             (Words::Names(_), Some(number)) => {
                 out.push_str(field.word(number).unwrap_or("Unknown"));
                 out.push_str(" (");
@@ -134,11 +142,10 @@ impl Tree {
                         out.push_str("<MISSING>");
                     }
                     // A row is no place for more.
-                    let room = 240_usize.saturating_sub(out.len() - start) / 2;
-                    for byte in bytes.iter().take(room) {
+                    for byte in bytes.iter().take(MOST_BYTES) {
                         let _ = write!(out, "{byte:02x}");
                     }
-                    if bytes.len() > room {
+                    if bytes.len() > MOST_BYTES {
                         out.push('…');
                     }
                 }
@@ -171,7 +178,7 @@ impl Tree {
     pub fn show(&self, node: &Node, packet: &[u8], out: &mut String) {
         let field = node.id.and_then(Id::field);
         match node.value {
-            Value::None => {}
+            Value::None | Value::Whole(_) => {}
             Value::Uint(number) => match field {
                 Some(field) if matches!(field.base, Base::Hex | Base::HexDec) => {
                     let _ = write!(out, "0x{number:0w$x}", w = whole_digits(field));

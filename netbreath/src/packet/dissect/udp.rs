@@ -14,6 +14,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     let (from, to) = (buf.u16(0)?, buf.u16(2)?);
     info!(c, "{from} → {to}");
     c.enter(udp::SELF, buf, 8);
+    let whole = c.place();
     c.label(format_args!("User Datagram Protocol, Src Port: {from}, Dst Port: {to}"));
     c.open();
     c.add(udp::SRCPORT, buf, 0, 2, Value::Uint(from.into()));
@@ -78,6 +79,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
             c.close();
         }
     }
+    super::ip::shorten(c, whole, buf.at + len.max(8));
     let rest = buf.first(len).from(8);
     let kept = rest.kept().len();
     if kept > 0 {

@@ -331,6 +331,7 @@ pub static FRAME_ENCAP_TYPE: Names = &[
     (58, "USER 13"),
     (129, "Raw IPv4"),
     (130, "Raw IPv6"),
+    (174, "OpenBSD loopback"),
     (210, "Linux cooked-mode capture v2"),
 ];
 
@@ -1285,15 +1286,15 @@ pub static TLS_HANDSHAKE_SIG_HASH_SIG: Names = &[
 ];
 
 pub static TLS_HANDSHAKE_TYPE: Names = &[
-    (0, "Hello Request"),
+    (0, "Error"),
     (1, "Client Hello"),
-    (2, "Server Hello"),
-    (3, "Hello Verify Request"),
-    (4, "New Session Ticket"),
-    (5, "End of Early Data"),
-    (6, "Hello Retry Request"),
+    (2, "Client Master Key"),
+    (3, "Client Finished"),
+    (4, "Server Hello"),
+    (5, "Server Verify"),
+    (6, "Server Finished"),
     (7, "Request Certificate"),
-    (8, "Encrypted Extensions"),
+    (8, "Client Certificate"),
     (11, "Certificate"),
     (12, "Server Key Exchange"),
     (13, "Certificate Request"),
@@ -1330,13 +1331,13 @@ pub static TLS_RECORD_VERSION: Names = &[
 ];
 
 pub static VLAN_PRIORITY: Names = &[
-    (0, "Best Effort (default), Drop Eligible"),
-    (1, "Best Effort (default)"),
-    (2, "Critical Applications, Drop Eligible"),
-    (3, "Critical Applications"),
-    (4, "Voice, < 10ms latency and jitter, Drop Eligible"),
-    (5, "Voice, < 10ms latency and jitter"),
-    (6, "Internetwork Control"),
+    (0, "Best Effort (default)"),
+    (1, "Background"),
+    (2, "Spare"),
+    (3, "Excellent Effort"),
+    (4, "Controlled Load"),
+    (5, "Video, < 100ms latency and jitter"),
+    (6, "Voice, < 10ms latency and jitter"),
     (7, "Network Control"),
 ];
 

@@ -32,6 +32,8 @@ pub struct Segment {
     pub scale: Option<u8>,
     /// Blocks of SACK.
     pub sacks: usize,
+    /// Options are cut away.
+    pub options_cut: bool,
 }
 
 /// What is odd about a segment.
@@ -162,8 +164,7 @@ pub struct Tcp {
     first: i64,
     last: i64,
     completeness: u8,
-    syn: Option<(usize, i64)>,
-    answered: bool,
+    syn: Option<i64>,
     handshake: Option<i64>,
 }
 
@@ -185,7 +186,6 @@ impl Tcp {
             last: now,
             completeness: 0,
             syn: None,
-            answered: false,
             handshake: None,
         }
     }
@@ -204,7 +204,7 @@ impl Tcp {
 
     pub fn segment(&mut self, side: usize, segment: &Segment, reused: bool) -> Analysis {
         let s = segment;
-        let (syn, fin, rst) = (s.flags & SYN != 0, s.flags & FIN != 0, s.flags & RST != 0);
+        let (syn, fin) = (s.flags & SYN != 0, s.flags & FIN != 0);
         let acks = s.flags & ACK != 0;
         let mut a = Analysis {
             stream: self.stream,
@@ -215,14 +215,15 @@ impl Tcp {
             ..Analysis::default()
         };
         self.last = s.time;
-        self.complete(s);
+        self.complete(side, s);
         if reused {
+            // As if the SYN had been seen: it is what tells.
+            a.completeness = 1;
             a.flags.set(Flags::REUSED_PORTS);
         }
         self.bases(side, s);
         self.scales(side, s);
-        let handshake = self.handshakes(side, s);
-        let _ = handshake;
+        self.handshakes(s);
         let (forward, reverse) = {
             let [one, other] = &mut self.sides;
             if side == 0 { (one, other) } else { (other, one) }
@@ -247,17 +248,14 @@ impl Tcp {
         a
     }
 
-    fn complete(&mut self, s: &Segment) {
-        let bits = match s.flags & (SYN | ACK) {
+    fn complete(&mut self, side: usize, s: &Segment) {
+        self.completeness |= match s.flags & (SYN | ACK) {
             SYN => 1,
             f if f == SYN | ACK => 2,
             ACK if s.len == 0 && s.flags & (FIN | RST) == 0 => 4,
-            ACK if s.len > 0 => 12,
-            ACK => 4,
             _ => 0,
         };
-        self.completeness |= bits;
-        if s.len > 0 {
+        if s.len > 0 && self.sides[side].base.is_some() {
             self.completeness |= 8;
         }
         if s.flags & FIN != 0 {
@@ -286,32 +284,25 @@ impl Tcp {
         if s.flags & SYN == 0 {
             return;
         }
-        self.sides[side].scale = s.scale.map_or(-2, |shift| i16::from(shift.min(14)));
+        self.sides[side].scale = match s.scale {
+            Some(shift) => shift.min(14).into(),
+            None if s.options_cut => -1,
+            None => -2,
+        };
         // Both must offer it.
-        if s.flags & ACK != 0 && (self.sides[0].scale == -2 || self.sides[1].scale == -2) {
+        if self.sides[side].scale == -2 || s.flags & ACK != 0 && self.sides[side ^ 1].scale == -2 {
             self.sides[0].scale = -2;
             self.sides[1].scale = -2;
         }
     }
 
-    fn handshakes(&mut self, side: usize, s: &Segment) -> Option<i64> {
-        match s.flags & (SYN | ACK | RST) {
-            SYN => {
-                self.syn = Some((side, s.time));
-                self.answered = false;
-            }
-            f if f == SYN | ACK => self.answered = true,
-            ACK if self.handshake.is_none() => {
-                if let Some((from, time)) = self.syn
-                    && self.answered
-                    && from == side
-                {
-                    self.handshake = Some(s.time - time);
-                }
-            }
+    /// The first answer that is no SYN ends the handshake.
+    fn handshakes(&mut self, s: &Segment) {
+        match s.flags & (SYN | ACK) {
+            SYN => self.syn = Some(s.time),
+            ACK if self.handshake.is_none() => self.handshake = self.syn.map(|time| s.time - time),
             _ => {}
         }
-        self.handshake
     }
 }
 
@@ -396,7 +387,7 @@ fn sequence(
             a.duplicate_of = forward.last_new_ack;
         }
     }
-    if !flags.has(Flags::DUPLICATE_ACK) {
+    if forward.last_ack != Some(s.ack) {
         forward.last_new_ack = s.number;
         forward.duplicates = 0;
     }
@@ -427,9 +418,9 @@ fn sequence(
     }
     forward.last_flags = flags;
     forward.window = window;
+    forward.last_ack = Some(s.ack);
+    forward.last_ack_time = s.time;
     if acks {
-        forward.last_ack = Some(s.ack);
-        forward.last_ack_time = s.time;
         acknowledge(reverse, s, a);
         reverse.in_flight_known = true;
     }
@@ -466,14 +457,12 @@ fn repeated(
         a.flags.set(Flags::OUT_OF_ORDER);
     } else if repeats {
         a.flags.set(Flags::RETRANSMISSION);
-        let original = forward.unacked.iter().rev().find(|one| one.seq == s.seq);
-        let _ = original;
         a.rto = Some((s.time - forward.next_time, forward.next_number));
     }
 }
 
 fn acknowledge(reverse: &mut Side, s: &Segment, a: &mut Analysis) {
-    if let Some(one) = reverse.unacked.iter().rev().find(|one| one.next == s.ack) {
+    if let Some(one) = reverse.unacked.iter().find(|one| one.next == s.ack) {
         a.acks = Some((one.number, s.time - one.time));
     }
     reverse.unacked.retain(|one| after(one.next, s.ack));
