@@ -261,8 +261,7 @@ impl Savefile {
                 match parse(&rest) {
                     Ok((left, block)) => {
                         if let Block::EnhancedPacket(packet) = &block
-                            && let Some((_, clock)) =
-                                section.interfaces.get(packet.if_id as usize)
+                            && let Some((_, clock)) = section.interfaces.get(packet.if_id as usize)
                         {
                             self.digits = clock.digits();
                         }

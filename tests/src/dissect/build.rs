@@ -310,17 +310,20 @@ impl Flow {
         options: &[u8],
     ) -> Vec<u8> {
         let has_ack = flags & ACK != 0;
-        eth(0x0800, &self.ip.tcp(&Tcp {
-            from: self.client,
-            to: self.server,
-            seq: self.client_begin.wrapping_add(seq),
-            ack: if has_ack { self.server_begin.wrapping_add(ack) } else { 0 },
-            flags,
-            window,
-            urgent: 0,
-            options: options.to_vec(),
-            payload: payload.to_vec(),
-        }))
+        eth(
+            0x0800,
+            &self.ip.tcp(&Tcp {
+                from: self.client,
+                to: self.server,
+                seq: self.client_begin.wrapping_add(seq),
+                ack: if has_ack { self.server_begin.wrapping_add(ack) } else { 0 },
+                flags,
+                window,
+                urgent: 0,
+                options: options.to_vec(),
+                payload: payload.to_vec(),
+            }),
+        )
     }
 
     /// From the server.
@@ -365,5 +368,4 @@ impl Flow {
 }
 
 /// What Linux sends: MSS, SACK, time stamps, window scale.
-pub const SYN_OPTIONS: [u8; 20] =
-    [2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 1, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7];
+pub const SYN_OPTIONS: [u8; 20] = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 1, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7];

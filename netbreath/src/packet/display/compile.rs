@@ -18,9 +18,22 @@ pub enum Test {
     Exists(Source),
     /// One of them is not 0.
     Truth(Source),
-    Compare { all: bool, left: Source, op: Relation, right: Source },
-    In { all: bool, left: Source, set: Vec<(Source, Option<Source>)> },
-    Matches { all: bool, left: Source, pattern: Regex },
+    Compare {
+        all: bool,
+        left: Source,
+        op: Relation,
+        right: Source,
+    },
+    In {
+        all: bool,
+        left: Source,
+        set: Vec<(Source, Option<Source>)>,
+    },
+    Matches {
+        all: bool,
+        left: Source,
+        pattern: Regex,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,8 +193,7 @@ impl Compiler<'_> {
                     let last = last.as_ref().map(|last| self.right(last, &typed)).transpose()?;
                     sources.push((first, last));
                 }
-                let test =
-                    Test::In { all: *any == Some(false), left: typed.source, set: sources };
+                let test = Test::In { all: *any == Some(false), left: typed.source, set: sources };
                 if *negated { Test::Not(Box::new(test)) } else { test }
             }
         })
@@ -300,7 +312,9 @@ impl Compiler<'_> {
     fn left(&self, value: &Value, sign: &str) -> Result<Typed, Problem> {
         match self.entity(value)? {
             Some(typed) => Ok(typed),
-            None if matches!(value.what, What::Word(_)) && looks_like_name(self.written(value.place)) => {
+            None if matches!(value.what, What::Word(_))
+                && looks_like_name(self.written(value.place)) =>
+            {
                 Err(self.unknown(value.place))
             }
             None => Err(problem(
@@ -370,7 +384,11 @@ impl Compiler<'_> {
                 None => return Ok(None),
                 Some(typed) => {
                     self.numeric(&typed, inside.place)?;
-                    Typed { source: Source::Minus(Box::new(typed.source)), of: typed.of, field: None }
+                    Typed {
+                        source: Source::Minus(Box::new(typed.source)),
+                        of: typed.of,
+                        field: None,
+                    }
                 }
             },
             What::Arithmetic(sign, left, right) => {
@@ -388,7 +406,9 @@ impl Compiler<'_> {
                     field: None,
                 }
             }
-            What::Call(name, place, arguments) => self.call(name, *place, arguments, value.place)?,
+            What::Call(name, place, arguments) => {
+                self.call(name, *place, arguments, value.place)?
+            }
         }))
     }
 
@@ -398,7 +418,11 @@ impl Compiler<'_> {
         }
         Err(problem(
             place,
-            format!("{} is {}: nothing can be computed with it", self.written(place), typed.of.name()),
+            format!(
+                "{} is {}: nothing can be computed with it",
+                self.written(place),
+                typed.of.name()
+            ),
         ))
     }
 
@@ -429,19 +453,21 @@ impl Compiler<'_> {
             }
         };
         if arguments.len() < least || arguments.len() > most {
-            return Err(problem(whole, format!("{name}() takes {least} argument, not {}", arguments.len())));
+            return Err(problem(
+                whole,
+                format!("{name}() takes {least} argument, not {}", arguments.len()),
+            ));
         }
         let mut sources = Vec::new();
         let mut of = Type::Number(Kind::U32);
         for argument in arguments {
             let typed = match self.entity(argument)? {
                 Some(typed) => typed,
-                None if matches!(function, Function::Max | Function::Min) && !sources.is_empty() => {
-                    let like = Typed {
-                        source: Source::Literal(Literal::Number(0)),
-                        of,
-                        field: None,
-                    };
+                None if matches!(function, Function::Max | Function::Min)
+                    && !sources.is_empty() =>
+                {
+                    let like =
+                        Typed { source: Source::Literal(Literal::Number(0)), of, field: None };
                     Typed { source: self.right(argument, &like)?, of, field: None }
                 }
                 None => {
@@ -456,7 +482,11 @@ impl Compiler<'_> {
                     if typed.of != Type::Text {
                         return Err(problem(
                             argument.place,
-                            format!("{name}() takes a text; {} is {}", self.written(argument.place), typed.of.name()),
+                            format!(
+                                "{name}() takes a text; {} is {}",
+                                self.written(argument.place),
+                                typed.of.name()
+                            ),
                         ));
                     }
                     of = Type::Text;
@@ -465,7 +495,11 @@ impl Compiler<'_> {
                     if typed.of != Type::Text && !typed.of.is_bytes() {
                         return Err(problem(
                             argument.place,
-                            format!("len() takes a text or bytes; {} is {}", self.written(argument.place), typed.of.name()),
+                            format!(
+                                "len() takes a text or bytes; {} is {}",
+                                self.written(argument.place),
+                                typed.of.name()
+                            ),
                         ));
                     }
                 }
@@ -547,7 +581,10 @@ impl Compiler<'_> {
                         (1_i128 << kind.bits()) - 1
                     };
                     if number > most {
-                        return no(format!("{text} is too large: {most} is the most that {} can be", left.field.map_or("it", Id::name)));
+                        return no(format!(
+                            "{text} is too large: {most} is the most that {} can be",
+                            left.field.map_or("it", Id::name)
+                        ));
                     }
                     return Ok(Literal::Number(number));
                 }
@@ -560,7 +597,10 @@ impl Compiler<'_> {
                 }
                 if let Some(Words::Names(names)) = named.map(|field| field.words) {
                     let some: Vec<&str> = names.iter().take(4).map(|(_, name)| *name).collect();
-                    return no(format!("`{text}` is no number, nor a name of one: they are {}, …", some.join(", ")));
+                    return no(format!(
+                        "`{text}` is no number, nor a name of one: they are {}, …",
+                        some.join(", ")
+                    ));
                 }
                 no(format!("`{text}` is no number"))
             }
@@ -580,8 +620,12 @@ impl Compiler<'_> {
                     "True" | "TRUE" => Ok(Literal::Bool(true)),
                     "False" | "FALSE" => Ok(Literal::Bool(false)),
                     _ => match words {
-                        Some((set, _)) if set.eq_ignore_ascii_case(&text) => Ok(Literal::Bool(true)),
-                        Some((_, clear)) if clear.eq_ignore_ascii_case(&text) => Ok(Literal::Bool(false)),
+                        Some((set, _)) if set.eq_ignore_ascii_case(&text) => {
+                            Ok(Literal::Bool(true))
+                        }
+                        Some((_, clear)) if clear.eq_ignore_ascii_case(&text) => {
+                            Ok(Literal::Bool(false))
+                        }
                         _ => no(format!("`{text}` is no value of a bit: 1, 0, True or False")),
                     },
                 }
@@ -591,7 +635,9 @@ impl Compiler<'_> {
             Type::Ipv4 | Type::Ipv6 => no(format!("an address stands without quotes: {text}")),
             Type::Ether => match bytes(&text) {
                 Some(bytes) if bytes.len() == 6 => Ok(Literal::Bytes(bytes)),
-                Some(bytes) if bytes.len() < 6 && !is_quoted => no(format!("`{text}` has too few bytes for an Ethernet address: it has 6")),
+                Some(bytes) if bytes.len() < 6 && !is_quoted => {
+                    no(format!("`{text}` has too few bytes for an Ethernet address: it has 6"))
+                }
                 _ => no(format!("`{text}` is no Ethernet address")),
             },
             Type::Bytes | Type::Protocol => {
@@ -601,7 +647,9 @@ impl Compiler<'_> {
                 }
                 match bytes(&text) {
                     Some(bytes) => Ok(Literal::Bytes(bytes)),
-                    None => no(format!("`{text}` is no bytes: hexadecimal ones as 0a:1b, or a text in double quotes")),
+                    None => no(format!(
+                        "`{text}` is no bytes: hexadecimal ones as 0a:1b, or a text in double quotes"
+                    )),
                 }
             }
             Type::Text => Ok(Literal::Text(text)),
@@ -611,7 +659,9 @@ impl Compiler<'_> {
             },
             Type::Abs => match date(&text) {
                 Some(time) => Ok(Literal::Time(time)),
-                None => no(format!("`{text}` is no time: as \"2011-07-04 12:34:56\" or \"Nov 12, 1999 08:55:44.123\"")),
+                None => no(format!(
+                    "`{text}` is no time: as \"2011-07-04 12:34:56\" or \"Nov 12, 1999 08:55:44.123\""
+                )),
             },
             Type::None => no("it has no value".to_owned()),
         }
@@ -745,7 +795,8 @@ fn seconds(text: &str) -> Option<i128> {
         return None;
     }
     let whole: i128 = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()?.into() };
-    let part: i128 = if part.is_empty() { 0 } else { format!("{part:0<9}").parse::<u64>().ok()?.into() };
+    let part: i128 =
+        if part.is_empty() { 0 } else { format!("{part:0<9}").parse::<u64>().ok()?.into() };
     Some(whole * 1_000_000_000 + part)
 }
 

@@ -98,7 +98,11 @@ pub fn test(test: &Test, packet: &Packet<'_>) -> bool {
                 Item::Bytes(bytes) => pattern.is_match(bytes),
                 _ => false,
             };
-            if *all { !left.is_empty() && left.iter().all(matches) } else { left.iter().any(matches) }
+            if *all {
+                !left.is_empty() && left.iter().all(matches)
+            } else {
+                left.iter().any(matches)
+            }
         }
     }
 }
@@ -112,7 +116,9 @@ fn item<'a>(node: &Node, packet: &Packet<'a>) -> Item<'a> {
         Value::Ipv4(addr) => Item::Ipv4(u32::from_be_bytes(addr), u32::MAX),
         Value::Ipv6(addr) => Item::Ipv6(u128::from_be_bytes(addr), u128::MAX),
         Value::Ether(addr) => Item::Bytes(addr.to_vec().into()),
-        Value::Bytes if kind.is_text() => Item::Text(String::from_utf8_lossy(node.bytes(packet.bytes))),
+        Value::Bytes if kind.is_text() => {
+            Item::Text(String::from_utf8_lossy(node.bytes(packet.bytes)))
+        }
         Value::Bytes => Item::Bytes(node.bytes(packet.bytes).into()),
         Value::Text(span) => Item::Text(packet.tree.text(span).into()),
         Value::Word(word) => Item::Text(word.into()),
@@ -147,9 +153,9 @@ fn items<'a>(source: &'a Source, packet: &Packet<'a>) -> Vec<Item<'a>> {
             let mut found = Vec::new();
             let mut layer = 0;
             // All layers of the protocol, for those counted from the last.
-            let total = layers.as_ref().map_or(0, |_| {
-                nodes.iter().filter(|node| is_begin(node, ids)).count() as i64
-            });
+            let total = layers
+                .as_ref()
+                .map_or(0, |_| nodes.iter().filter(|node| is_begin(node, ids)).count() as i64);
             for node in nodes {
                 layer += i64::from(is_begin(node, ids));
                 let fits = layers.as_ref().is_none_or(|layers| is_in(layers, layer, total));
@@ -166,8 +172,12 @@ fn items<'a>(source: &'a Source, packet: &Packet<'a>) -> Vec<Item<'a>> {
                     let bytes = slice(text.as_bytes(), ranges)?;
                     Some(Item::Text(String::from_utf8_lossy(&bytes).into_owned().into()))
                 }
-                Item::Ipv4(addr, _) => slice(&addr.to_be_bytes(), ranges).map(|b| Item::Bytes(b.into())),
-                Item::Ipv6(addr, _) => slice(&addr.to_be_bytes(), ranges).map(|b| Item::Bytes(b.into())),
+                Item::Ipv4(addr, _) => {
+                    slice(&addr.to_be_bytes(), ranges).map(|b| Item::Bytes(b.into()))
+                }
+                Item::Ipv6(addr, _) => {
+                    slice(&addr.to_be_bytes(), ranges).map(|b| Item::Bytes(b.into()))
+                }
                 Item::Bytes(bytes) => slice(&bytes, ranges).map(|bytes| Item::Bytes(bytes.into())),
                 _ => None,
             })
@@ -183,16 +193,15 @@ fn items<'a>(source: &'a Source, packet: &Packet<'a>) -> Vec<Item<'a>> {
             .collect(),
         Source::Arithmetic(sign, left, right) => {
             let (left, right) = (items(left, packet), items(right, packet));
-            left.iter()
-                .flat_map(|a| right.iter().filter_map(|b| arithmetic(*sign, a, b)))
-                .collect()
+            left.iter().flat_map(|a| right.iter().filter_map(|b| arithmetic(*sign, a, b))).collect()
         }
         Source::Call(function, arguments) => call(*function, arguments, packet),
     }
 }
 
 fn is_begin(node: &Node, ids: &[Id]) -> bool {
-    node.id.is_some_and(|id| id.is_protocol() && ids.iter().any(|one| std::ptr::eq(one.of(), id.of())))
+    node.id
+        .is_some_and(|id| id.is_protocol() && ids.iter().any(|one| std::ptr::eq(one.of(), id.of())))
 }
 
 fn is_in(layers: &[Layer], layer: i64, total: i64) -> bool {
@@ -253,7 +262,11 @@ fn call<'a>(function: Function, arguments: &'a [Source], packet: &Packet<'a>) ->
         arguments.iter().flat_map(|source| items(source, packet)).collect();
     match function {
         Function::Count => {
-            if all.is_empty() { all } else { vec![Item::Number(all.len() as i128)] }
+            if all.is_empty() {
+                all
+            } else {
+                vec![Item::Number(all.len() as i128)]
+            }
         }
         Function::Upper | Function::Lower => {
             for item in &mut all {

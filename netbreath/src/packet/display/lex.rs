@@ -18,8 +18,8 @@ pub type Tokens = Vec<(Token, Place)>;
 
 /// Longer first.
 const SIGNS: [&str; 27] = [
-    "===", "!==", "==", "!=", "~=", ">=", "<=", "&&", "||", "..", "=", ">", "<", "~", "!", "&", "|",
-    "(", ")", "{", "}", ",", "+", "-", "*", "/", "%",
+    "===", "!==", "==", "!=", "~=", ">=", "<=", "&&", "||", "..", "=", ">", "<", "~", "!", "&",
+    "|", "(", ")", "{", "}", ",", "+", "-", "*", "/", "%",
 ];
 
 pub fn tokens(text: &str) -> Result<Tokens, Problem> {
@@ -51,8 +51,8 @@ pub fn tokens(text: &str) -> Result<Tokens, Problem> {
                 at += 1;
                 Token::Sign("#")
             }
-            c if c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':')
-                && !text[at..].starts_with("..") =>
+            c if c.is_ascii_alphanumeric()
+                || matches!(c, '_' | '.' | ':') && !text[at..].starts_with("..") =>
             {
                 word(text, &mut at)
             }
@@ -107,7 +107,9 @@ fn word(text: &str, at: &mut usize) -> Token {
 fn is_dashed(so_far: &str) -> bool {
     let last = so_far.rsplit('-').next().unwrap_or(so_far);
     let pair = last.len() == 2 && last.bytes().all(|b| b.is_ascii_hexdigit());
-    pair || so_far.starts_with("data-text") || so_far.contains(".duplicate") || so_far.contains("packet-")
+    pair || so_far.starts_with("data-text")
+        || so_far.contains(".duplicate")
+        || so_far.contains("packet-")
 }
 
 fn quoted(text: &str, at: &mut usize, raw: bool) -> Result<Token, Problem> {
@@ -158,9 +160,9 @@ fn escape(text: &str, at: &mut usize, value: &mut Vec<u8>) -> Option<()> {
         b't' => 9,
         b'v' => 11,
         b'x' => {
-            let digits = text.get(*at..).map_or(0, |rest| {
-                rest.bytes().take(2).take_while(u8::is_ascii_hexdigit).count()
-            });
+            let digits = text
+                .get(*at..)
+                .map_or(0, |rest| rest.bytes().take(2).take_while(u8::is_ascii_hexdigit).count());
             let number = u8::from_str_radix(text.get(*at..*at + digits)?, 16).unwrap_or(b'x');
             *at += digits;
             number

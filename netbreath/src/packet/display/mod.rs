@@ -100,7 +100,9 @@ mod tests {
             "there is no field or protocol `tcp.prt`; near it: tcp.port\n    \
              tcp.port == 80 and tcp.prt == 1\n                       ^~~~~~~"
         );
-        assert!(error("tcp.port == 80000").ends_with("    tcp.port == 80000\n                ^~~~~"));
+        assert!(
+            error("tcp.port == 80000").ends_with("    tcp.port == 80000\n                ^~~~~")
+        );
         assert!(error("tcp.port ==").ends_with("    tcp.port ==\n               ^"));
         assert!(error("(tcp").contains("ends too early"));
     }
@@ -109,10 +111,50 @@ mod tests {
     #[test]
     fn any_text_is_a_filter_or_an_error() {
         let parts = [
-            "tcp", "tcp.port", "==", "!=", "(", ")", "{", "}", "[", "]", "0:3", "80", "\"x\"", "'c'",
-            "in", "and", "or", "not", "!", "..", ",", "contains", "matches", "~", "&", "ip.src",
-            "10.0.0.0/8", "::1", "len", "upper", "-", "+", "#", "any", "all", "\"", "\\", "é", "frame",
-            "http.host", "eth.src", "02:00:00:00:00:01", "r\"(\"", " ",
+            "tcp",
+            "tcp.port",
+            "==",
+            "!=",
+            "(",
+            ")",
+            "{",
+            "}",
+            "[",
+            "]",
+            "0:3",
+            "80",
+            "\"x\"",
+            "'c'",
+            "in",
+            "and",
+            "or",
+            "not",
+            "!",
+            "..",
+            ",",
+            "contains",
+            "matches",
+            "~",
+            "&",
+            "ip.src",
+            "10.0.0.0/8",
+            "::1",
+            "len",
+            "upper",
+            "-",
+            "+",
+            "#",
+            "any",
+            "all",
+            "\"",
+            "\\",
+            "é",
+            "frame",
+            "http.host",
+            "eth.src",
+            "02:00:00:00:00:01",
+            "r\"(\"",
+            " ",
         ];
         let mut state = 0x2545_f491_4f6c_dd1d_u64;
         for _ in 0..20_000 {
@@ -133,7 +175,8 @@ mod tests {
                 assert!(!error.to_string().is_empty());
             }
         }
-        for text in ["(".repeat(10_000), "!".repeat(10_000), "not ".repeat(10_000), "-".repeat(9_000)]
+        for text in
+            ["(".repeat(10_000), "!".repeat(10_000), "not ".repeat(10_000), "-".repeat(9_000)]
         {
             assert!(Filter::parse(&text).is_err());
         }

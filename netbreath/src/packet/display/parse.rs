@@ -9,8 +9,19 @@ pub enum Expr {
     Or(Box<Expr>, Box<Expr>),
     And(Box<Expr>, Box<Expr>),
     Not(Box<Expr>),
-    Compare { any: Option<bool>, left: Value, op: Op, op_place: Place, right: Value },
-    In { any: Option<bool>, left: Value, set: Vec<(Value, Option<Value>)>, negated: bool },
+    Compare {
+        any: Option<bool>,
+        left: Value,
+        op: Op,
+        op_place: Place,
+        right: Value,
+    },
+    In {
+        any: Option<bool>,
+        left: Value,
+        set: Vec<(Value, Option<Value>)>,
+        negated: bool,
+    },
     /// Something is there, or a number is not 0.
     Is(Value),
 }
@@ -318,8 +329,23 @@ impl Parser<'_> {
         let what = match self.peek() {
             Some(Token::Word(word)) => {
                 const KEYWORDS: [&str; 17] = [
-                    "and", "or", "in", "eq", "ne", "gt", "ge", "lt", "le", "contains", "matches",
-                    "any_eq", "any_ne", "all_eq", "all_ne", "not", "bitwise_and",
+                    "and",
+                    "or",
+                    "in",
+                    "eq",
+                    "ne",
+                    "gt",
+                    "ge",
+                    "lt",
+                    "le",
+                    "contains",
+                    "matches",
+                    "any_eq",
+                    "any_ne",
+                    "all_eq",
+                    "all_ne",
+                    "not",
+                    "bitwise_and",
                 ];
                 if KEYWORDS.contains(&word.as_str()) {
                     return Err(self.unexpected());

@@ -31,12 +31,8 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     }
     c.open();
     if c.wants_fields() {
-        let dst = [
-            eth::DST, eth::DST_RESOLVED, eth::DST_OUI, eth::DST_LG, eth::DST_IG,
-        ];
-        let src = [
-            eth::SRC, eth::SRC_RESOLVED, eth::SRC_OUI, eth::SRC_LG, eth::SRC_IG,
-        ];
+        let dst = [eth::DST, eth::DST_RESOLVED, eth::DST_OUI, eth::DST_LG, eth::DST_IG];
+        let src = [eth::SRC, eth::SRC_RESOLVED, eth::SRC_OUI, eth::SRC_LG, eth::SRC_IG];
         for (ids, at, addr) in [(dst, 0, to), (src, 6, from)] {
             address(c, buf, at, addr, ids);
         }
@@ -126,9 +122,9 @@ fn trailer(c: &mut Context<'_>, buf: Buf<'_>, place: usize, end: usize) {
     }
     if has_sum {
         let sum = buf.u32(at + left).unwrap_or_default();
-        let label = c.wants_labels().then(|| {
-            c.tree.write(format_args!("Frame check sequence: 0x{sum:08x} [unverified]"))
-        });
+        let label = c
+            .wants_labels()
+            .then(|| c.tree.write(format_args!("Frame check sequence: 0x{sum:08x} [unverified]")));
         node(eth::FCS, at + left, 4, Value::Uint(sum.into()), label);
         node(eth::FCS_STATUS, at + left, 0, Value::Uint(2), None);
         if let Some(last) = nodes.last_mut() {
@@ -175,7 +171,7 @@ fn tag(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     }
     let word = buf.u16(0)?;
     let (priority, drop, id) = (word >> 13, word >> 12 & 1, word & 0xfff);
-    info!(c, "PRI: {priority}  DROP: {drop}  ID: {id}");
+    info!(c, "PRI: {priority}  DEI: {drop}  ID: {id}");
     c.enter(vlan::SELF, buf, 4);
     c.label(format_args!("802.1Q Virtual LAN, PRI: {priority}, DEI: {drop}, ID: {id}"));
     c.open();
@@ -198,7 +194,7 @@ fn provider_tag(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         c.columns.protocol = column::Protocol::Name("802.1ad");
         c.columns.info.clear();
     }
-    info!(c, "PRI: {priority}  DROP: {drop}  ID: {id}");
+    info!(c, "PRI: {priority}  DEI: {drop}  ID: {id}");
     c.enter(ieee8021ad::SELF, buf, 4);
     c.label(format_args!("IEEE 802.1ad, ID: {id}"));
     c.open();

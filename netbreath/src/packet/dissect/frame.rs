@@ -120,7 +120,7 @@ fn rows(c: &mut Context<'_>, buf: Buf<'_>, len: usize) -> usize {
     c.add(frame::ENCAP_TYPE, buf, 0, 0, Value::Uint(encapsulation(meta.link_type)));
     c.add(frame::TIME, buf, 0, 0, Value::Abs(meta.time));
     c.generate(frame::OFFSET_SHIFT, buf, Value::Rel(0));
-    c.add(frame::TIME_EPOCH, buf, 0, 0, Value::Abs(meta.time));
+    c.add(frame::TIME_EPOCH, buf, 0, 0, Value::Rel(meta.time));
     if c.wants_labels() {
         let mut text = String::new();
         tree::push_seconds(&mut text, meta.time);
@@ -130,10 +130,9 @@ fn rows(c: &mut Context<'_>, buf: Buf<'_>, len: usize) -> usize {
     c.generate(frame::TIME_DELTA_DISPLAYED, buf, Value::Rel(meta.time - meta.shown));
     c.generate(frame::TIME_RELATIVE, buf, Value::Rel(meta.time - meta.first));
     c.add(frame::NUMBER, buf, 0, 0, Value::Uint(meta.number));
-    for (id, title, len) in [
-        (frame::LEN, "Frame Length", len),
-        (frame::CAP_LEN, "Capture Length", kept),
-    ] {
+    for (id, title, len) in
+        [(frame::LEN, "Frame Length", len), (frame::CAP_LEN, "Capture Length", kept)]
+    {
         c.add(id, buf, 0, 0, Value::Uint(len as u64));
         let many = if len == 1 { "" } else { "s" };
         c.label(format_args!("{title}: {len} byte{many} ({} bits)", len * 8));

@@ -111,11 +111,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
             c.add(icmp::SEQ_LE, buf, 6, 2, Value::Uint(seq_le.into()));
             c.label(format_args!("Sequence Number (LE): {seq_le} (0x{seq_le:04x})"));
             info!(c, " id=0x{id:04x}, seq={seq}/{seq_le}");
-            if matches!(kind, 0 | 8) {
-                info!(c, ", ttl={}", c.ttl);
-            } else {
-                info!(c, ", ttl={}", c.ttl);
-            }
+            info!(c, ", ttl={}", c.ttl);
         }
         3 if code == 4 => {
             c.add(icmp::UNUSED, buf, 4, 2, Value::Bytes);

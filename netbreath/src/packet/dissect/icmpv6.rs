@@ -269,11 +269,7 @@ fn options(c: &mut Context<'_>, buf: Buf<'_>, mut at: usize) -> Result {
                 c.add(icmpv6::OPT_PREFIX_FLAG, buf, at + 3, 1, Value::Uint(flags.into()));
                 let rows = [
                     (0x80, icmpv6::OPT_PREFIX_FLAG_L, "On-link flag(L)"),
-                    (
-                        0x40,
-                        icmpv6::OPT_PREFIX_FLAG_A,
-                        "Autonomous address-configuration flag(A)",
-                    ),
+                    (0x40, icmpv6::OPT_PREFIX_FLAG_A, "Autonomous address-configuration flag(A)"),
                     (0x20, icmpv6::OPT_PREFIX_FLAG_R, "Router address flag(R)"),
                 ];
                 let mut names = String::new();
@@ -322,11 +318,8 @@ fn options(c: &mut Context<'_>, buf: Buf<'_>, mut at: usize) -> Result {
 
 fn query(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     let second = buf.len() >= 28;
-    let delay = if second {
-        icmpv6::MLD_MAXIMUM_RESPONSE_CODE
-    } else {
-        icmpv6::MLD_MAXIMUM_RESPONSE_DELAY
-    };
+    let delay =
+        if second { icmpv6::MLD_MAXIMUM_RESPONSE_CODE } else { icmpv6::MLD_MAXIMUM_RESPONSE_DELAY };
     c.add(delay, buf, 4, 2, Value::Uint(buf.u16(4)?.into()));
     c.add(icmpv6::RESERVED, buf, 6, 2, Value::Bytes);
     c.add(icmpv6::MLD_MULTICAST_ADDRESS, buf, 8, 16, Value::Ipv6(buf.array(8)?));
@@ -362,10 +355,7 @@ fn report(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         let len = 20 + usize::from(sources) * 16 + usize::from(aux) * 4;
         let name = word(icmpv6::MLDR_MAR_RECORD_TYPE, kind.into()).unwrap_or("Unknown");
         c.add(icmpv6::MLDR_MAR, buf, at, len, Value::None);
-        c.label(format_args!(
-            "Multicast Address Record {name}: {}",
-            tree::ipv6(group)
-        ));
+        c.label(format_args!("Multicast Address Record {name}: {}", tree::ipv6(group)));
         c.open();
         c.add(icmpv6::MLDR_MAR_RECORD_TYPE, buf, at, 1, Value::Uint(kind.into()));
         c.add(icmpv6::MLDR_MAR_AUX_DATA_LEN, buf, at + 1, 1, Value::Uint(aux.into()));

@@ -58,11 +58,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
             code.into()
         };
         c.add(igmp::MAX_RESP, buf, 1, 1, Value::Uint(code.into()));
-        c.label(format_args!(
-            "Max Resp Time: {}.{} sec (0x{code:02x})",
-            tenths / 10,
-            tenths % 10
-        ));
+        c.label(format_args!("Max Resp Time: {}.{} sec (0x{code:02x})", tenths / 10, tenths % 10));
     }
     let sum = buf.u16(2)?;
     c.add(igmp::CHECKSUM, buf, 2, 2, Value::Uint(sum.into()));
@@ -114,11 +110,14 @@ fn group(c: &mut Context<'_>, buf: Buf<'_>, kind: u8, version: u8) -> Result {
 
 /// Addresses of sources, in the summary behind `words`.
 fn sources(c: &mut Context<'_>, buf: Buf<'_>, at: usize, count: u16, words: &str) -> Result {
+    if count > 0 {
+        info!(c, "{words}");
+    }
     for place in 0..usize::from(count) {
         let at = at + place * 4;
         let addr: [u8; 4] = buf.array(at)?;
         c.add(igmp::SADDR, buf, at, 4, Value::Ipv4(addr));
-        info!(c, "{}{}", if place == 0 { words } else { ", " }, ipv4(addr));
+        info!(c, "{}{}", if place == 0 { "" } else { ", " }, ipv4(addr));
     }
     if count > 0 {
         info!(c, "}}");

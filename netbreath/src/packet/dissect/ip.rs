@@ -45,11 +45,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         return Ok(());
     }
     c.add(ip::HDR_LEN, buf, 0, 1, Value::Uint(head as u64));
-    c.label(format_args!(
-        ".... {:04b} = Header Length: {head} bytes ({})",
-        first & 15,
-        first & 15
-    ));
+    c.label(format_args!(".... {:04b} = Header Length: {head} bytes ({})", first & 15, first & 15));
     if head < 20 {
         info!(c, "Bogus IP header length ({head}, must be at least 20)");
         c.expert(
@@ -162,10 +158,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     let rest = buf.first(len).from(head);
     if offset > 0 {
         let word = protocol_word(protocol);
-        info!(
-            c,
-            "Fragmented IP protocol (proto={word} {protocol}, off={offset}, ID={id:04x})"
-        );
+        info!(c, "Fragmented IP protocol (proto={word} {protocol}, off={offset}, ID={id:04x})");
         return c.inside(rest, data::dissect);
     }
     c.fragment = more || c.fragment;
@@ -281,7 +274,7 @@ fn flags(c: &mut Context<'_>, buf: Buf<'_>, word: u16) {
     c.add(ip::FLAGS_MF, buf, 6, 1, Value::Bool(flags & 1 != 0));
     c.close();
     let units = word & 0x1fff;
-    c.add(ip::FRAG_OFFSET, buf, 6, 2, Value::Uint(u64::from(units) * 8));
+    c.add(ip::FRAG_OFFSET, buf, 6, 2, Value::Uint(units.into()));
     if c.wants_labels() {
         let bits = format!("{units:013b}");
         let bits: Vec<&str> = [&bits[..1], &bits[1..5], &bits[5..9], &bits[9..]].into();

@@ -21,6 +21,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     c.open();
     c.add(ipv6::VERSION, buf, 0, 1, Value::Uint((first >> 28).into()));
     c.label(format_args!("{:04b} .... = Version: {}", first >> 28, first >> 28));
+    c.hide(super::field::ip::VERSION, buf, 0, 1, Value::Uint((first >> 28).into()));
     let class = (first >> 20 & 0xff) as u8;
     class_rows(c, buf, class);
     let flow = first & 0xf_ffff;
@@ -138,28 +139,15 @@ type Next = std::result::Result<(u8, usize), super::Cut>;
 
 /// Options for each hop, or for the target.
 fn options(c: &mut Context<'_>, buf: Buf<'_>, kind: u8) -> Next {
-    let (id, nxt, len_id, oct, name) = if kind == 0 {
-        (
-            ipv6::HOPOPTS,
-            ipv6::HOPOPTS_NXT,
-            ipv6::HOPOPTS_LEN,
-            ipv6::HOPOPTS_LEN_OCT,
-            "IPv6 Hop-by-Hop Option",
-        )
+    let (id, nxt, len_id, oct) = if kind == 0 {
+        (ipv6::HOPOPTS, ipv6::HOPOPTS_NXT, ipv6::HOPOPTS_LEN, ipv6::HOPOPTS_LEN_OCT)
     } else {
-        (
-            ipv6::DSTOPTS,
-            ipv6::DSTOPTS_NXT,
-            ipv6::DSTOPTS_LEN,
-            ipv6::DSTOPTS_LEN_OCT,
-            "Destination Options for IPv6",
-        )
+        (ipv6::DSTOPTS, ipv6::DSTOPTS_NXT, ipv6::DSTOPTS_LEN, ipv6::DSTOPTS_LEN_OCT)
     };
     let (next, units) = (buf.u8(0)?, buf.u8(1)?);
     let len = (usize::from(units) + 1) * 8;
     c.layer(id.name());
-    c.add(id, buf, 0, len, Value::Bytes);
-    c.label(format_args!("{name}"));
+    c.add(id, buf, 0, len, Value::Whole((buf.at + len) as u32));
     c.open();
     c.add(nxt, buf, 0, 1, Value::Uint(next.into()));
     c.add(len_id, buf, 1, 1, Value::Uint(units.into()));
@@ -186,9 +174,6 @@ fn options(c: &mut Context<'_>, buf: Buf<'_>, kind: u8) -> Next {
             match (kind, size) {
                 (1, _) => {
                     c.add(ipv6::OPT_PADN, buf, at + 2, size - 2, Value::Bytes);
-                    if size == 2 {
-                        c.label(format_args!("PadN: <none>"));
-                    }
                 }
                 (5, 4) => {
                     let value = buf.u16(at + 2)?;
@@ -212,7 +197,7 @@ fn routing(c: &mut Context<'_>, buf: Buf<'_>) -> Next {
     let word = ipv6::ROUTING_TYPE.field().and_then(|field| field.word(kind.into()));
     let word = word.unwrap_or("Unknown type");
     c.layer("ipv6.routing");
-    c.add(ipv6::ROUTING, buf, 0, len, Value::Bytes);
+    c.add(ipv6::ROUTING, buf, 0, len, Value::Whole((buf.at + len) as u32));
     c.label(format_args!("Routing Header for IPv6 ({word})"));
     c.open();
     c.add(ipv6::ROUTING_NXT, buf, 0, 1, Value::Uint(next.into()));
@@ -261,8 +246,7 @@ fn fragment(c: &mut Context<'_>, buf: Buf<'_>) -> Fragment {
         );
     }
     c.layer("ipv6.fraghdr");
-    c.add(ipv6::FRAGHDR, buf, 0, 8, Value::Bytes);
-    c.label(format_args!("Fragment Header for IPv6"));
+    c.add(ipv6::FRAGHDR, buf, 0, 8, Value::Whole((buf.at + 8) as u32));
     c.open();
     c.add(ipv6::FRAGHDR_NXT, buf, 0, 1, Value::Uint(next.into()));
     c.add(ipv6::FRAGHDR_RESERVED_OCTET, buf, 1, 1, Value::Uint(octet.into()));

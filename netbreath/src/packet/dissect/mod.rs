@@ -39,9 +39,9 @@ mod vxlan;
 use std::fmt;
 
 pub use column::{Addr, Columns, Protocol as ColumnProtocol};
+use field::{Id, expert, malformed, short};
 pub use frame::Meta;
 pub use stream::{End, Pair, State};
-use field::{Id, expert, malformed, short};
 pub use tree::{Node, Span, Tree, Value};
 
 /// Protocols inside each other: more are an attack.
@@ -93,13 +93,13 @@ impl<'a> Buf<'a> {
     pub fn get(&self, at: usize, len: usize) -> std::result::Result<&'a [u8], Cut> {
         let end = self.at.saturating_add(at).saturating_add(len);
         if end > self.end {
-            return Err(if self.at.saturating_add(at) > self.frame.len()
-                && self.frame.len() < self.end
-            {
-                Cut::Snapped
-            } else {
-                Cut::Missing
-            });
+            return Err(
+                if self.at.saturating_add(at) > self.frame.len() && self.frame.len() < self.end {
+                    Cut::Snapped
+                } else {
+                    Cut::Missing
+                },
+            );
         }
         self.frame.get(self.at + at..end).ok_or(Cut::Snapped)
     }
@@ -427,9 +427,7 @@ impl<'a> Context<'a> {
                     self.columns.info.push_str("[Packet size limited during capture]");
                 }
                 self.add(short::SELF, buf, 0, 0, Value::None);
-                self.label(format_args!(
-                    "[Packet size limited during capture: {name} truncated]"
-                ));
+                self.label(format_args!("[Packet size limited during capture: {name} truncated]"));
             }
             Cut::Missing => {
                 if self.want.columns {
@@ -480,7 +478,6 @@ impl<'a> Context<'a> {
         if group == Group::Malformed {
             self.close();
             self.hide(malformed::SELF, buf, 0, 0, Value::None);
-            self.label(format_args!("Malformed Packet"));
             self.open();
         }
         self.close();

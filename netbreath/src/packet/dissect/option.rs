@@ -109,13 +109,7 @@ pub fn tcp(c: &mut Context<'_>, buf: Buf<'_>, head: usize, _syn: bool) -> Result
 
 type Length = std::result::Result<usize, super::Cut>;
 
-fn one(
-    c: &mut Context<'_>,
-    buf: Buf<'_>,
-    at: usize,
-    end: usize,
-    names: &mut String,
-) -> Length {
+fn one(c: &mut Context<'_>, buf: Buf<'_>, at: usize, end: usize, names: &mut String) -> Length {
     let kind = buf.u8(at)?;
     let title = name(kind);
     let named = |c: &Context<'_>, names: &mut String| {
@@ -139,13 +133,7 @@ fn one(
     }
     let problem = |c: &mut Context<'_>, text: std::fmt::Arguments<'_>| {
         c.title(buf, at, 1, format_args!("{text}"));
-        c.expert(
-            tcpf::OPTION_LEN_INVALID,
-            buf.from(at),
-            Severity::Note,
-            Group::Sequence,
-            text,
-        );
+        c.expert(tcpf::OPTION_LEN_INVALID, buf.from(at), Severity::Note, Group::Sequence, text);
         Ok(0)
     };
     if at + 1 >= end {
@@ -183,10 +171,7 @@ fn one(
             open(c, tcpf::OPTIONS_MSS);
             let value = buf.u16(at + 2)?;
             let row = c.place().saturating_sub(2);
-            c.label_at(
-                row,
-                format_args!("TCP Option - Maximum segment size: {value} bytes"),
-            );
+            c.label_at(row, format_args!("TCP Option - Maximum segment size: {value} bytes"));
             c.add(tcpf::OPTIONS_MSS_VAL, buf, at + 2, 2, Value::Uint(value.into()));
             short(c, "MSS", value.into());
         }
@@ -217,10 +202,7 @@ fn one(
             c.label_at(row, format_args!("TCP Option - Timestamps: TSval {value}"));
             short(c, "TSval", value.into());
             let echo = buf.u32(at + 6)?;
-            c.label_at(
-                row,
-                format_args!("TCP Option - Timestamps: TSval {value}, TSecr {echo}"),
-            );
+            c.label_at(row, format_args!("TCP Option - Timestamps: TSval {value}, TSecr {echo}"));
             c.add(tcpf::OPTIONS_TIMESTAMP_TSECR, buf, at + 6, 4, Value::Uint(echo.into()));
             short(c, "TSecr", echo.into());
         }
@@ -348,8 +330,7 @@ pub fn ip(c: &mut Context<'_>, buf: Buf<'_>, head: usize) -> Result {
                 names.push_str(", ");
                 names.push_str(name);
             }
-            let id =
-                if kind & 31 == 0 { ipf::OPTIONS_EOL } else { ipf::OPTIONS_NOP };
+            let id = if kind & 31 == 0 { ipf::OPTIONS_EOL } else { ipf::OPTIONS_NOP };
             c.add(id, buf, at, 1, Value::Bytes);
             c.label(format_args!("IP Option - {name}"));
             c.open();

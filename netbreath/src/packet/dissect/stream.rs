@@ -142,11 +142,8 @@ impl State {
             *count += 1;
             Udp { stream, first: now, last: now }
         });
-        let times = Times {
-            stream: udp.stream,
-            since_first: now - udp.first,
-            since_last: now - udp.last,
-        };
+        let times =
+            Times { stream: udp.stream, since_first: now - udp.first, since_last: now - udp.last };
         if !in_error {
             udp.last = now;
         }

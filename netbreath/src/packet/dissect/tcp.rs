@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use super::field::tcp;
 use super::stream::{Analysis, Flags, Segment};
 use super::tree::push_number;
-use super::{
-    Buf, Context, Group, Result, Severity, Value, column, data, http, info, option, tls,
-};
+use super::{Buf, Context, Group, Result, Severity, Value, column, data, http, info, option, tls};
 
 const FIN: u16 = 1;
 const SYN: u16 = 2;
@@ -74,7 +72,9 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         if let Ok(seq) = buf.u32(4) {
             c.add(tcp::SEQ, buf, 4, 4, Value::Uint(seq.into()));
         }
-        c.node(whole).map(|node| node.len = buf.kept().len().min(8) as u32);
+        if let Some(node) = c.node(whole) {
+            node.len = buf.kept().len().min(8) as u32;
+        }
         c.close();
         return Ok(());
     }
@@ -109,13 +109,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
                 scale: -1,
                 ..Analysis::default()
             },
-            None => Analysis {
-                seq,
-                ack,
-                window: window.into(),
-                scale: -1,
-                ..Analysis::default()
-            },
+            None => Analysis { seq, ack, window: window.into(), scale: -1, ..Analysis::default() },
         }
     } else {
         c.state.tcp(c.pair, from, to, &segment)
@@ -249,7 +243,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         return Ok(());
     }
     c.close();
-    if rest.len() == 0 || kept == 0 && !c.in_error && rest.get(0, 1).is_ok() {
+    if rest.is_empty() || kept == 0 && !c.in_error && rest.get(0, 1).is_ok() {
         return Ok(());
     }
     payload(c, rest, &a, (from, to))
@@ -377,13 +371,7 @@ fn summary(c: &mut Context<'_>, buf: Buf<'_>, a: &Analysis, flags: u16, len: u32
     }
 }
 
-fn flag_rows(
-    c: &mut Context<'_>,
-    buf: Buf<'_>,
-    flags: u16,
-    a: &Analysis,
-    (from, to): (u16, u16),
-) {
+fn flag_rows(c: &mut Context<'_>, buf: Buf<'_>, flags: u16, a: &Analysis, (from, to): (u16, u16)) {
     if !c.wants_fields() {
         return;
     }
@@ -588,12 +576,7 @@ fn odd(c: &mut Context<'_>, buf: Buf<'_>, a: &Analysis) {
             Warning,
             "ACKed segment that wasn't captured (common at capture start)",
         ),
-        (
-            Flags::WINDOW_UPDATE,
-            tcp::ANALYSIS_WINDOW_UPDATE,
-            Severity::Chat,
-            "TCP window update",
-        ),
+        (Flags::WINDOW_UPDATE, tcp::ANALYSIS_WINDOW_UPDATE, Severity::Chat, "TCP window update"),
         (
             Flags::WINDOW_FULL,
             tcp::ANALYSIS_WINDOW_FULL,
@@ -607,18 +590,8 @@ fn odd(c: &mut Context<'_>, buf: Buf<'_>, a: &Analysis) {
             Note,
             "ACK to a TCP keep-alive segment",
         ),
-        (
-            Flags::ZERO_WINDOW_PROBE,
-            tcp::ANALYSIS_ZERO_WINDOW_PROBE,
-            Note,
-            "TCP Zero Window Probe",
-        ),
-        (
-            Flags::ZERO_WINDOW,
-            tcp::ANALYSIS_ZERO_WINDOW,
-            Warning,
-            "TCP Zero Window segment",
-        ),
+        (Flags::ZERO_WINDOW_PROBE, tcp::ANALYSIS_ZERO_WINDOW_PROBE, Note, "TCP Zero Window Probe"),
+        (Flags::ZERO_WINDOW, tcp::ANALYSIS_ZERO_WINDOW, Warning, "TCP Zero Window segment"),
         (
             Flags::ZERO_WINDOW_PROBE_ACK,
             tcp::ANALYSIS_ZERO_WINDOW_PROBE_ACK,
@@ -642,8 +615,8 @@ fn odd(c: &mut Context<'_>, buf: Buf<'_>, a: &Analysis) {
     }
     if a.flags.has(Flags::DUPLICATE_ACK) {
         c.open();
-        c.title(buf, 0, 0, format_args!("This is a TCP duplicate ack"));
-        c.last(|node| node.generated = true);
+        c.generate(tcp::ANALYSIS_DUPLICATE_ACK, buf, Value::None);
+        c.label(format_args!("This is a TCP duplicate ack"));
         c.close();
     }
 }

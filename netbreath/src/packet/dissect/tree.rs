@@ -106,7 +106,7 @@ impl Tree {
             out.push_str(" = ");
         }
         out.push_str(field.title);
-        if node.value == Value::None {
+        if matches!(node.value, Value::None | Value::Whole(_)) {
             return;
         }
         out.push_str(": ");
@@ -139,7 +139,7 @@ impl Tree {
                 Value::Bytes if !field.kind.is_text() => {
                     let bytes = node.bytes(packet);
                     if bytes.is_empty() {
-                        out.push_str("<MISSING>");
+                        out.push_str("<none>");
                     }
                     // A row is no place for more.
                     for byte in bytes.iter().take(MOST_BYTES) {

@@ -88,7 +88,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         c.label(format_args!("UDP payload ({kept} byte{many})"));
     }
     c.close();
-    if rest.len() == 0 {
+    if rest.is_empty() {
         return Ok(());
     }
     // The lower port first, as it is more likely the service's.

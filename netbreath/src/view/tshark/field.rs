@@ -1,7 +1,9 @@
 //! Fields that somebody asked for: `-T fields -e NAME`.
 
+use std::fmt::Write as _;
+
 use super::summary::{self, Timestamp};
-use crate::packet::dissect::field::{Id, Kind};
+use crate::packet::dissect::field::{Id, Kind, data};
 use crate::packet::dissect::tree::push_number;
 use crate::packet::dissect::{Dissector, Meta, Value};
 
@@ -155,13 +157,7 @@ impl Fields {
         out.push('\n');
     }
 
-    fn values(
-        &self,
-        ids: &[Id],
-        meta: &Meta<'_>,
-        dissector: &Dissector,
-        out: &mut String,
-    ) -> bool {
+    fn values(&self, ids: &[Id], meta: &Meta<'_>, dissector: &Dissector, out: &mut String) -> bool {
         let tree = &dissector.tree;
         let mut nodes =
             tree.nodes.iter().filter(|node| node.id.is_some_and(|id| ids.contains(&id)));
@@ -176,18 +172,27 @@ impl Fields {
             }
             let kind = node.id.map_or(Kind::None, Id::kind);
             match node.value {
-                _ if kind == Kind::Protocol => tree.label(node, meta.data, out),
-                Value::None if kind == Kind::None => out.push('1'),
-                Value::Bytes if !kind.is_text() => {
-                    for byte in node.bytes(meta.data) {
-                        use std::fmt::Write as _;
-                        let _ = write!(out, "{byte:02x}");
+                _ if node.id == Some(data::SELF) => hex(node.bytes(meta.data), out),
+                _ if kind == Kind::Protocol || matches!(node.value, Value::Whole(_)) => {
+                    match node.label {
+                        Some(_) => tree.label(node, meta.data, out),
+                        None => out.push_str(node.id.map_or("", Id::name)),
                     }
                 }
+                Value::None if kind == Kind::None => out.push('1'),
+                Value::Bytes if !kind.is_text() && node.len == 0 => out.push_str("<none>"),
+                Value::Bytes if !kind.is_text() => hex(node.bytes(meta.data), out),
                 _ => tree.show(node, meta.data, out),
             }
         }
         !chosen.is_empty()
+    }
+}
+
+fn hex(bytes: &[u8], out: &mut String) {
+    for byte in bytes {
+        // Why ignored: a String takes everything.
+        let _ = write!(out, "{byte:02x}");
     }
 }
 

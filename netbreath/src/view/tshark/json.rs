@@ -1,4 +1,12 @@
-use std::collections::HashSet;
 use super::Fields;
 use crate::packet::dissect::{Dissector, Meta};
-pub fn write(_: &Meta<'_>, _: &Dissector, _only: Option<&HashSet<String>>, _fields: Option<&Fields>, _first: bool, _: &mut String) {}
+use std::collections::HashSet;
+pub fn write(
+    _: &Meta<'_>,
+    _: &Dissector,
+    _only: Option<&HashSet<String>>,
+    _fields: Option<&Fields>,
+    _first: bool,
+    _: &mut String,
+) {
+}

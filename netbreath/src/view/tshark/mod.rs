@@ -67,7 +67,8 @@ pub struct Shower {
 impl Shower {
     pub fn new(show: Show) -> Shower {
         let tree = !matches!(show.form, Form::Summary | Form::Tabs | Form::Quiet);
-        let fields = tree || show.filter.is_some() || show.statistics.iter().any(Statistic::wants_fields);
+        let fields =
+            tree || show.filter.is_some() || show.statistics.iter().any(Statistic::wants_fields);
         let columns = match &show.form {
             Form::Fields(fields) => fields.has_columns(),
             Form::Quiet => false,
@@ -164,7 +165,14 @@ impl Shower {
             }
             Form::Fields(fields) => fields.write(&meta, dissector, self.show.time, digits, text),
             Form::Json(only, fields) => {
-                json::write(&meta, dissector, only.as_ref(), fields.as_ref(), self.passed == 1, text);
+                json::write(
+                    &meta,
+                    dissector,
+                    only.as_ref(),
+                    fields.as_ref(),
+                    self.passed == 1,
+                    text,
+                );
             }
             Form::Ek(only) => ek::write(&meta, dissector, only.as_ref(), text),
             Form::Pdml(only) => pdml::write(&meta, dissector, only.as_ref(), text),
@@ -234,15 +242,27 @@ fn is_steering(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
+/// Parts of IPv6 that are protocols.
+const PARTS: [&str; 4] = ["ipv6.hopopts", "ipv6.dstopts", "ipv6.routing", "ipv6.fraghdr"];
+
 /// A field as `tshark -G fields` lists it, without its description.
 pub fn glossary(protocol: &str, field: &crate::packet::dissect::field::Field) -> String {
-    use crate::packet::dissect::field::{Base, Kind};
+    use crate::packet::dissect::field::{Base, Kind, protocols};
+    // Parts of a protocol have fields of their own.
+    let parts = protocols().flat_map(|(_, protocol)| protocol.fields);
+    let parent = parts
+        .filter(|part| part.kind == Kind::Part)
+        .filter(|part| PARTS.contains(&part.name))
+        .find(|part| field.name.strip_prefix(part.name).is_some_and(|rest| rest.starts_with('.')));
+    let protocol = parent.map_or(protocol, |part| part.name);
     if field.kind == Kind::Part {
         return format!("P\t{}\t{}", field.title, field.name);
     }
     let base = match field.base {
-        _ if field.kind == Kind::Bool && field.width > 0 => field.width.to_string(),
-        _ if field.kind == Kind::Bool => "8".to_owned(),
+        _ if field.kind == Kind::Bool => field.width.to_string(),
+        _ if field.kind == Kind::Frame => String::new(),
+        Base::None => "BASE_NONE".to_owned(),
+        Base::UdpPort => "BASE_PT_UDP".to_owned(),
         Base::Dec if field.kind.is_unsigned() || field.kind.is_signed() => "BASE_DEC".to_owned(),
         Base::Hex => "BASE_HEX".to_owned(),
         Base::DecHex => "BASE_DEC_HEX".to_owned(),

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
 use crate::packet::dissect::{Dissector, Meta};
+use std::collections::HashSet;
 pub fn write(_: &Meta<'_>, _: &Dissector, _only: Option<&HashSet<String>>, _: &mut String) {}
 pub fn begin(_: &mut Vec<u8>) {}

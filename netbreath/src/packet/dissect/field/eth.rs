@@ -19,7 +19,7 @@ fields! {
     PADDING = field("eth.padding", "Padding", Kind::Bytes);
     TRAILER = field("eth.trailer", "Trailer", Kind::Bytes);
     FCS = field("eth.fcs", "Frame check sequence", Kind::U32).base(Base::Hex);
-    FCS_STATUS = field("eth.fcs.status", "FCS Status", Kind::U8).names(&value::ETH_FCS_STATUS);
+    FCS_STATUS = field("eth.fcs.status", "FCS Status", Kind::U8).base(Base::None).names(&value::ETH_FCS_STATUS);
     DST_LG = field("eth.dst.lg", "LG bit", Kind::Bool).width(24).mask(0x20000).words("Locally administered address (this is NOT the factory default)", "Globally unique address (factory default)");
     DST_IG = field("eth.dst.ig", "IG bit", Kind::Bool).width(24).mask(0x10000).words("Group address (multicast/broadcast)", "Individual address (unicast)");
     SRC_LG = field("eth.src.lg", "LG bit", Kind::Bool).width(24).mask(0x20000).words("Locally administered address (this is NOT the factory default)", "Globally unique address (factory default)");

@@ -16,7 +16,7 @@ fields! {
     FLAGS_RESERVED = field("gre.flags.reserved", "Flags (Reserved)", Kind::U16).mask(0xf8);
     FLAGS_VERSION = field("gre.flags.version", "Version", Kind::U16).mask(0x7).names(&value::GRE_FLAGS_VERSION);
     CHECKSUM = field("gre.checksum", "Checksum", Kind::U16).base(Base::Hex);
-    CHECKSUM_STATUS = field("gre.checksum.status", "Checksum Status", Kind::U8).names(&value::ETH_FCS_STATUS);
+    CHECKSUM_STATUS = field("gre.checksum.status", "Checksum Status", Kind::U8).base(Base::None).names(&value::ETH_FCS_STATUS);
     OFFSET = field("gre.offset", "Offset", Kind::U16);
     KEY = field("gre.key", "Key", Kind::U32).base(Base::Hex);
     KEY_PAYLOAD_LENGTH = field("gre.key.payload_length", "Payload Length", Kind::U16);

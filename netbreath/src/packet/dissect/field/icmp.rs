@@ -7,7 +7,7 @@ fields! {
     TYPE = field("icmp.type", "Type", Kind::U8);
     CODE = field("icmp.code", "Code", Kind::U8);
     CHECKSUM = field("icmp.checksum", "Checksum", Kind::U16).base(Base::Hex);
-    CHECKSUM_STATUS = field("icmp.checksum.status", "Checksum Status", Kind::U8).names(&value::ETH_FCS_STATUS);
+    CHECKSUM_STATUS = field("icmp.checksum.status", "Checksum Status", Kind::U8).base(Base::None).names(&value::ETH_FCS_STATUS);
     UNUSED = field("icmp.unused", "Unused", Kind::Bytes);
     RESERVED = field("icmp.reserved", "Reserved", Kind::Bytes);
     IDENT = field("icmp.ident", "Identifier (BE)", Kind::U16).base(Base::DecHex);

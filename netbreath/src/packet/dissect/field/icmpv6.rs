@@ -7,7 +7,7 @@ fields! {
     TYPE = field("icmpv6.type", "Type", Kind::U8).names(&value::ICMPV6_TYPE);
     CODE = field("icmpv6.code", "Code", Kind::U8);
     CHECKSUM = field("icmpv6.checksum", "Checksum", Kind::U16).base(Base::Hex);
-    CHECKSUM_STATUS = field("icmpv6.checksum.status", "Checksum Status", Kind::U8).names(&value::ETH_FCS_STATUS);
+    CHECKSUM_STATUS = field("icmpv6.checksum.status", "Checksum Status", Kind::U8).base(Base::None).names(&value::ETH_FCS_STATUS);
     RESERVED = field("icmpv6.reserved", "Reserved", Kind::Bytes);
     DATA = field("icmpv6.data", "Data", Kind::Bytes);
     UNKNOWN_DATA = field("icmpv6.unknown_data", "Unknown Data", Kind::Bytes);

@@ -8,7 +8,7 @@ fields! {
     RESERVED = field("igmp.reserved", "Reserved", Kind::Bytes);
     VERSION = field("igmp.version", "IGMP Version", Kind::U8);
     CHECKSUM = field("igmp.checksum", "Checksum", Kind::U16).base(Base::Hex);
-    CHECKSUM_STATUS = field("igmp.checksum.status", "Checksum Status", Kind::U8).names(&value::ETH_FCS_STATUS);
+    CHECKSUM_STATUS = field("igmp.checksum.status", "Checksum Status", Kind::U8).base(Base::None).names(&value::ETH_FCS_STATUS);
     MAX_RESP = field("igmp.max_resp", "Max Resp Time", Kind::U8);
     S = field("igmp.s", "S", Kind::Bool).width(8).mask(0x8).words("SUPPRESS router side processing", "Do not suppress router side processing");
     QRV = field("igmp.qrv", "QRV", Kind::U8).mask(0x7);

@@ -27,7 +27,7 @@ fields! {
     TTL = field("ip.ttl", "Time to Live", Kind::U8);
     PROTO = field("ip.proto", "Protocol", Kind::U8).names(&value::IP_PROTO);
     CHECKSUM = field("ip.checksum", "Header Checksum", Kind::U16).base(Base::Hex);
-    CHECKSUM_STATUS = field("ip.checksum.status", "Header checksum status", Kind::U8).names(&value::ETH_FCS_STATUS);
+    CHECKSUM_STATUS = field("ip.checksum.status", "Header checksum status", Kind::U8).base(Base::None).names(&value::ETH_FCS_STATUS);
     OPT_TYPE = field("ip.opt.type", "Type", Kind::U8);
     OPT_TYPE_COPY = field("ip.opt.type.copy", "Copy on fragmentation", Kind::Bool).width(8).mask(0x80).words("Yes", "No");
     OPT_TYPE_CLASS = field("ip.opt.type.class", "Class", Kind::U8).mask(0x60).names(&value::IP_OPT_TYPE_CLASS);

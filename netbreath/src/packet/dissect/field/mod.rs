@@ -4,7 +4,9 @@
 mod table;
 pub mod value;
 
-pub use table::{Base, Field, Id, Kind, Names, Protocol, Words, all_by_name, by_name, field, protocols};
+pub use table::{
+    Base, Field, Id, Kind, Names, Protocol, Words, all_by_name, by_name, field, protocols,
+};
 
 /// The table of a protocol: its place in `PROTOCOLS`, its name, its short name, its title,
 /// and its fields, each of which becomes a constant.
@@ -26,37 +28,37 @@ macro_rules! fields {
     };
 }
 
-pub mod frame;
-pub mod eth;
-pub mod vlan;
-pub mod ieee8021ad;
-pub mod ieee8021ah;
 pub mod arp;
-pub mod ip;
-pub mod ipv6;
+pub mod data;
+pub mod dhcp;
+pub mod dns;
+pub mod eth;
+pub mod expert;
+pub mod frame;
+pub mod gre;
+pub mod http;
 pub mod icmp;
 pub mod icmpv6;
+pub mod ieee8021ad;
+pub mod ieee8021ah;
 pub mod igmp;
-pub mod tcp;
-pub mod udp;
-pub mod gre;
-pub mod vxlan;
-pub mod sll;
-pub mod null;
-pub mod raw;
-pub mod http;
-pub mod dns;
-pub mod mdns;
-pub mod tls;
-pub mod quic;
-pub mod dhcp;
-pub mod ntp;
-pub mod data;
-pub mod text_lines;
-pub mod expert;
+pub mod ip;
+pub mod ipv6;
 pub mod malformed;
-pub mod short;
+pub mod mdns;
+pub mod ntp;
+pub mod null;
 pub mod own;
+pub mod quic;
+pub mod raw;
+pub mod short;
+pub mod sll;
+pub mod tcp;
+pub mod text_lines;
+pub mod tls;
+pub mod udp;
+pub mod vlan;
+pub mod vxlan;
 
 /// In the order of their places.
 pub static PROTOCOLS: [&Protocol; 31] = [

@@ -145,10 +145,7 @@ impl Kind {
     }
 
     pub fn is_text(self) -> bool {
-        matches!(
-            self,
-            Kind::Str | Kind::Strz | Kind::StrPad | Kind::StrTrunc | Kind::UintStr
-        )
+        matches!(self, Kind::Str | Kind::Strz | Kind::StrPad | Kind::StrTrunc | Kind::UintStr)
     }
 
     pub fn is_unsigned(self) -> bool {
@@ -181,7 +178,10 @@ pub enum Base {
     Oct,
     /// Whoever finds it says how.
     Custom,
+    /// Names only.
+    None,
     Port,
+    UdpPort,
     Oui,
 }
 
@@ -245,10 +245,9 @@ impl Field {
     /// What this number is called.
     pub fn word(&self, value: u64) -> Option<&'static str> {
         match self.words {
-            Words::Names(names) => names
-                .iter()
-                .find(|(number, _)| *number == value)
-                .map(|(_, name)| *name),
+            Words::Names(names) => {
+                names.iter().find(|(number, _)| *number == value).map(|(_, name)| *name)
+            }
             _ => None,
         }
     }

@@ -31,7 +31,7 @@ fields! {
     WINDOW_SIZE = field("tcp.window_size", "Calculated window size", Kind::U32);
     WINDOW_SIZE_SCALEFACTOR = field("tcp.window_size_scalefactor", "Window size scaling factor", Kind::I32);
     CHECKSUM = field("tcp.checksum", "Checksum", Kind::U16).base(Base::Hex);
-    CHECKSUM_STATUS = field("tcp.checksum.status", "Checksum Status", Kind::U8).names(&value::ETH_FCS_STATUS);
+    CHECKSUM_STATUS = field("tcp.checksum.status", "Checksum Status", Kind::U8).base(Base::None).names(&value::ETH_FCS_STATUS);
     CHECKSUM_CALCULATED = field("tcp.checksum_calculated", "Calculated Checksum", Kind::U16).base(Base::Hex);
     ANALYSIS = field("tcp.analysis", "SEQ/ACK analysis", Kind::None);
     ANALYSIS_FLAGS = field("tcp.analysis.flags", "TCP Analysis Flags", Kind::None);

@@ -4,14 +4,14 @@ use super::{Base, Kind, field, value};
 
 fields! {
     12, "udp", "UDP", "User Datagram Protocol";
-    SRCPORT = field("udp.srcport", "Source Port", Kind::U16).base(Base::Port);
-    DSTPORT = field("udp.dstport", "Destination Port", Kind::U16).base(Base::Port);
-    PORT = field("udp.port", "Source or Destination Port", Kind::U16).base(Base::Port);
+    SRCPORT = field("udp.srcport", "Source Port", Kind::U16).base(Base::UdpPort);
+    DSTPORT = field("udp.dstport", "Destination Port", Kind::U16).base(Base::UdpPort);
+    PORT = field("udp.port", "Source or Destination Port", Kind::U16).base(Base::UdpPort);
     STREAM = field("udp.stream", "Stream index", Kind::U32);
     LENGTH = field("udp.length", "Length", Kind::U16);
     CHECKSUM = field("udp.checksum", "Checksum", Kind::U16).base(Base::Hex);
     CHECKSUM_CALCULATED = field("udp.checksum_calculated", "Calculated Checksum", Kind::U16).base(Base::Hex);
-    CHECKSUM_STATUS = field("udp.checksum.status", "Checksum Status", Kind::U8).names(&value::ETH_FCS_STATUS);
+    CHECKSUM_STATUS = field("udp.checksum.status", "Checksum Status", Kind::U8).base(Base::None).names(&value::ETH_FCS_STATUS);
     PROC_SRCPID = field("udp.proc.srcpid", "Source process ID", Kind::U32);
     PROC_SRCCMD = field("udp.proc.srccmd", "Source process name", Kind::Str);
     PROC_DSTPID = field("udp.proc.dstpid", "Destination process ID", Kind::U32);

@@ -136,10 +136,7 @@ pub static DHCP_OPTION_OPTION_OVERLOAD: Names = &[
     (3, "Boot file and server host names hold options"),
 ];
 
-pub static DHCP_TYPE: Names = &[
-    (1, "Boot Request"),
-    (2, "Boot Reply"),
-];
+pub static DHCP_TYPE: Names = &[(1, "Boot Request"), (2, "Boot Reply")];
 
 pub static DNS_FLAGS_OPCODE: Names = &[
     (0, "Standard query"),
@@ -173,10 +170,7 @@ pub static DNS_FLAGS_RCODE: Names = &[
     (23, "Bad/missing Server Cookie"),
 ];
 
-pub static DNS_OPT_CLIENT_FAMILY: Names = &[
-    (1, "IPv4"),
-    (2, "IPv6"),
-];
+pub static DNS_OPT_CLIENT_FAMILY: Names = &[(1, "IPv4"), (2, "IPv6")];
 
 pub static DNS_OPT_CODE: Names = &[
     (0, "Reserved"),
@@ -197,14 +191,8 @@ pub static DNS_OPT_CODE: Names = &[
     (0x50fa, "Experimental - CSUBNET - Client subnet"),
 ];
 
-pub static DNS_QRY_CLASS: Names = &[
-    (1, "IN"),
-    (2, "CS"),
-    (3, "CH"),
-    (4, "HS"),
-    (254, "NONE"),
-    (255, "ANY"),
-];
+pub static DNS_QRY_CLASS: Names =
+    &[(1, "IN"), (2, "CS"), (3, "CH"), (4, "HS"), (254, "NONE"), (255, "ANY")];
 
 pub static DNS_QRY_TYPE: Names = &[
     (0, "Unused"),
@@ -258,13 +246,8 @@ pub static DNS_QRY_TYPE: Names = &[
     (257, "CAA (Certification Authority Restriction)"),
 ];
 
-pub static ETH_FCS_STATUS: Names = &[
-    (0, "Bad"),
-    (1, "Good"),
-    (2, "Unverified"),
-    (3, "Not present"),
-    (4, "Illegal"),
-];
+pub static ETH_FCS_STATUS: Names =
+    &[(0, "Bad"), (1, "Good"), (2, "Unverified"), (3, "Not present"), (4, "Illegal")];
 
 pub static ETH_TYPE: Names = &[
     (2048, "IPv4"),
@@ -335,22 +318,11 @@ pub static FRAME_ENCAP_TYPE: Names = &[
     (210, "Linux cooked-mode capture v2"),
 ];
 
-pub static FRAME_P2P_DIR: Names = &[
-    (0, "Sent"),
-    (1, "Received"),
-    (0xffffffff, "Unknown"),
-];
+pub static FRAME_P2P_DIR: Names = &[(0, "Sent"), (1, "Received"), (0xffffffff, "Unknown")];
 
-pub static FRAME_PACKET_FLAGS_DIRECTION: Names = &[
-    (0, "Unknown"),
-    (1, "Inbound"),
-    (2, "Outbound"),
-];
+pub static FRAME_PACKET_FLAGS_DIRECTION: Names = &[(0, "Unknown"), (1, "Inbound"), (2, "Outbound")];
 
-pub static GRE_FLAGS_VERSION: Names = &[
-    (0, "GRE"),
-    (1, "Enhanced GRE"),
-];
+pub static GRE_FLAGS_VERSION: Names = &[(0, "GRE"), (1, "Enhanced GRE")];
 
 pub static GRE_PROTO: Names = &[
     (0, "Possible GRE keepalive packet"),
@@ -373,26 +345,16 @@ pub static ICMPV6_MLDR_MAR_RECORD_TYPE: Names = &[
     (6, "Block old sources"),
 ];
 
-pub static ICMPV6_ND_RA_FLAG_PRF: Names = &[
-    (0, "Medium"),
-    (1, "High"),
-    (2, "Reserved"),
-    (3, "Low"),
-];
+pub static ICMPV6_ND_RA_FLAG_PRF: Names =
+    &[(0, "Medium"), (1, "High"), (2, "Reserved"), (3, "Low")];
 
-pub static ICMPV6_OPT_DNSSL_LIFETIME: Names = &[
-    (0, "DNSSL domain name MUST no longer be used"),
-    (0xffffffff, "Infinity"),
-];
+pub static ICMPV6_OPT_DNSSL_LIFETIME: Names =
+    &[(0, "DNSSL domain name MUST no longer be used"), (0xffffffff, "Infinity")];
 
-pub static ICMPV6_OPT_PREFIX_VALID_LIFETIME: Names = &[
-    (0xffffffff, "Infinity"),
-];
+pub static ICMPV6_OPT_PREFIX_VALID_LIFETIME: Names = &[(0xffffffff, "Infinity")];
 
-pub static ICMPV6_OPT_RDNSS_LIFETIME: Names = &[
-    (0, "RDNSS address MUST no longer be used"),
-    (0xffffffff, "Infinity"),
-];
+pub static ICMPV6_OPT_RDNSS_LIFETIME: Names =
+    &[(0, "RDNSS address MUST no longer be used"), (0xffffffff, "Infinity")];
 
 pub static ICMPV6_OPT_TYPE: Names = &[
     (1, "Source link-layer address"),
@@ -513,11 +475,7 @@ pub static IGMP_TYPE: Names = &[
     (34, "Membership Report"),
 ];
 
-pub static IPV6_OPT_ROUTER_ALERT: Names = &[
-    (0, "MLD"),
-    (1, "RSVP"),
-    (2, "Active Network"),
-];
+pub static IPV6_OPT_ROUTER_ALERT: Names = &[(0, "MLD"), (1, "RSVP"), (2, "Active Network")];
 
 pub static IPV6_OPT_TYPE: Names = &[
     (0, "Pad1"),
@@ -734,10 +692,7 @@ pub static NTP_FLAGS_VN: Names = &[
     (7, "reserved"),
 ];
 
-pub static NTP_KEY_TYPE: Names = &[
-    (0, "MD5"),
-    (1, "SHA"),
-];
+pub static NTP_KEY_TYPE: Names = &[(0, "MD5"), (1, "SHA")];
 
 pub static NULL_FAMILY: Names = &[
     (2, "IP"),
@@ -749,31 +704,16 @@ pub static NULL_FAMILY: Names = &[
     (30, "IPv6"),
 ];
 
-pub static QUIC_HEADER_FORM: Names = &[
-    (0, "Short Header"),
-    (1, "Long Header"),
-];
+pub static QUIC_HEADER_FORM: Names = &[(0, "Short Header"), (1, "Long Header")];
 
-pub static QUIC_LONG_PACKET_TYPE: Names = &[
-    (0, "Initial"),
-    (1, "0-RTT"),
-    (2, "Handshake"),
-    (3, "Retry"),
-];
+pub static QUIC_LONG_PACKET_TYPE: Names =
+    &[(0, "Initial"), (1, "0-RTT"), (2, "Handshake"), (3, "Retry")];
 
-pub static QUIC_LONG_PACKET_TYPE_V2: Names = &[
-    (0, "Retry"),
-    (1, "Initial"),
-    (2, "0-RTT"),
-    (3, "Handshake"),
-];
+pub static QUIC_LONG_PACKET_TYPE_V2: Names =
+    &[(0, "Retry"), (1, "Initial"), (2, "0-RTT"), (3, "Handshake")];
 
-pub static QUIC_PACKET_NUMBER_LENGTH: Names = &[
-    (0, "1 bytes"),
-    (1, "2 bytes"),
-    (2, "3 bytes"),
-    (3, "4 bytes"),
-];
+pub static QUIC_PACKET_NUMBER_LENGTH: Names =
+    &[(0, "1 bytes"), (1, "2 bytes"), (2, "3 bytes"), (3, "4 bytes")];
 
 pub static SLL_GRETYPE: Names = &[
     (0, "Possible GRE keepalive packet"),
@@ -859,8 +799,7 @@ pub static SLL_HATYPE: Names = &[
     (0xfffe, "zero header length"),
 ];
 
-pub static SLL_LTYPE: Names = &[
-];
+pub static SLL_LTYPE: Names = &[];
 
 pub static SLL_PKTTYPE: Names = &[
     (0, "Unicast to us"),
@@ -979,10 +918,7 @@ pub static TLS_ALERT_MESSAGE_DESC: Names = &[
     (121, "ECH Required"),
 ];
 
-pub static TLS_ALERT_MESSAGE_LEVEL: Names = &[
-    (1, "Warning"),
-    (2, "Fatal"),
-];
+pub static TLS_ALERT_MESSAGE_LEVEL: Names = &[(1, "Warning"), (2, "Fatal")];
 
 pub static TLS_EXTENSION_PSK_KE_MODE: Names = &[
     (0, "PSK-only key establishment (psk_ke)"),
@@ -1031,26 +967,14 @@ pub static TLS_HANDSHAKE_CIPHERSUITE: Names = &[
     (0xccaa, "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
 ];
 
-pub static TLS_HANDSHAKE_COMP_METHOD: Names = &[
-    (0, "null"),
-    (1, "DEFLATE"),
-    (64, "LZS"),
-];
+pub static TLS_HANDSHAKE_COMP_METHOD: Names = &[(0, "null"), (1, "DEFLATE"), (64, "LZS")];
 
-pub static TLS_HANDSHAKE_EXTENSIONS_EC_POINT_FORMAT: Names = &[
-    (0, "uncompressed"),
-    (1, "ansiX962_compressed_prime"),
-    (2, "ansiX962_compressed_char2"),
-];
+pub static TLS_HANDSHAKE_EXTENSIONS_EC_POINT_FORMAT: Names =
+    &[(0, "uncompressed"), (1, "ansiX962_compressed_prime"), (2, "ansiX962_compressed_char2")];
 
-pub static TLS_HANDSHAKE_EXTENSIONS_SERVER_NAME_TYPE: Names = &[
-    (0, "host_name"),
-];
+pub static TLS_HANDSHAKE_EXTENSIONS_SERVER_NAME_TYPE: Names = &[(0, "host_name")];
 
-pub static TLS_HANDSHAKE_EXTENSIONS_STATUS_REQUEST_TYPE: Names = &[
-    (1, "OCSP"),
-    (2, "OCSP Multi"),
-];
+pub static TLS_HANDSHAKE_EXTENSIONS_STATUS_REQUEST_TYPE: Names = &[(1, "OCSP"), (2, "OCSP Multi")];
 
 pub static TLS_HANDSHAKE_EXTENSIONS_SUPPORTED_GROUP: Names = &[
     (1, "sect163k1"),
@@ -1277,13 +1201,8 @@ pub static TLS_HANDSHAKE_SIG_HASH_HASH: Names = &[
     (7, "SM3"),
 ];
 
-pub static TLS_HANDSHAKE_SIG_HASH_SIG: Names = &[
-    (0, "Anonymous"),
-    (1, "RSA"),
-    (2, "DSA"),
-    (3, "ECDSA"),
-    (4, "SM2"),
-];
+pub static TLS_HANDSHAKE_SIG_HASH_SIG: Names =
+    &[(0, "Anonymous"), (1, "RSA"), (2, "DSA"), (3, "ECDSA"), (4, "SM2")];
 
 pub static TLS_HANDSHAKE_TYPE: Names = &[
     (0, "Error"),

@@ -350,9 +350,9 @@ fn sequence(
         if s.len > 0
             && plain
             && reverse.scale != -1
-            && reverse.last_ack.is_some_and(|ack| {
-                s.seq.wrapping_add(s.len) == ack.wrapping_add(reverse.window)
-            })
+            && reverse
+                .last_ack
+                .is_some_and(|ack| s.seq.wrapping_add(s.len) == ack.wrapping_add(reverse.window))
         {
             flags.set(Flags::WINDOW_FULL);
         }
@@ -428,13 +428,7 @@ fn sequence(
 }
 
 /// Whether a segment was sent before, or should have come before.
-fn repeated(
-    forward: &Side,
-    reverse: &Side,
-    s: &Segment,
-    a: &mut Analysis,
-    handshake: Option<i64>,
-) {
+fn repeated(forward: &Side, reverse: &Side, s: &Segment, a: &mut Analysis, handshake: Option<i64>) {
     let (syn, fin) = (s.flags & SYN != 0, s.flags & FIN != 0);
     if s.len == 0 && !syn && !fin || a.flags.has(Flags::KEEP_ALIVE) {
         return;
