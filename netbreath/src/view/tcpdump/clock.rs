@@ -86,7 +86,8 @@ impl Printer {
         match jiff::Timestamp::from_second(second) {
             Ok(time) => {
                 let time = time.to_zoned(zone);
-                let form = if self.style.times == Times::Date { "%Y-%m-%d %H:%M:%S" } else { "%H:%M:%S" };
+                let form =
+                    if self.style.times == Times::Date { "%Y-%m-%d %H:%M:%S" } else { "%H:%M:%S" };
                 time.strftime(form).to_string()
             }
             Err(_) => "[Error converting time]".to_owned(),

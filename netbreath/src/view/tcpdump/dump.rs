@@ -1,6 +1,6 @@
 //! The bytes of a packet below its line: -x, -X and -A.
 
-use super::{Printer, put};
+use super::{Dump, Printer, put};
 
 impl Printer {
     /// Two bytes a word, sixteen bytes a line, each behind `begin` and its offset.
@@ -15,6 +15,13 @@ impl Printer {
         }
     }
 
+    /// The bytes of which nothing is known; not if little is asked for, or -x shows them.
+    pub(super) fn unknown(&mut self, data: &[u8]) {
+        if !self.style.quiet && matches!(self.style.dump, Dump::None | Dump::Text) {
+            self.hex_and_text_dump("\n\t", data);
+        }
+    }
+
     /// The same with what can be printed beside it.
     pub(super) fn hex_and_text_dump(&mut self, begin: &str, data: &[u8]) {
         for (number, line) in data.chunks(16).enumerate() {
@@ -26,7 +33,8 @@ impl Printer {
                 self.hex_bytes(pair);
             }
             self.out.resize(from + 42, b' ');
-            self.out.extend(line.iter().map(|byte| if byte.is_ascii_graphic() { *byte } else { b'.' }));
+            self.out
+                .extend(line.iter().map(|byte| if byte.is_ascii_graphic() { *byte } else { b'.' }));
         }
     }
 

@@ -172,22 +172,18 @@ impl Printer {
             put!(self, "bad-hlen {header_len}");
             return Ok(());
         }
-        let mut total = u32::from(u16(data, 2)?);
+        let total = u32::from(u16(data, 2)?);
         if len < total {
             put!(self, "truncated-ip - {} bytes missing! ", total - len);
         }
         if total < header_len {
-            if total > 0 {
-                put!(self, "bad-len {total}");
-                return Ok(());
-            }
-            // A segment that the device will cut: its length is not known yet.
-            total = len;
+            put!(self, "bad-len {total}");
+            return Ok(());
         }
         let data = first(data, total as usize);
         let fragment = u16(data, 6)?;
         let offset = fragment & 0x1fff;
-        let (ttl, proto) = (u8(data, 8)?, u8(data, 9)?);
+        let proto = u8(data, 9)?;
         if self.style.verbose > 0 && self.ip4_header(data, header_len as usize, fragment)? {
             self.ip4_ends(data)?;
             self.text(": ");
@@ -213,7 +209,6 @@ impl Printer {
         }
         let inner = after(data, header_len as usize);
         let more = fragment & 0x2000 != 0;
-        let _ = ttl;
         self.behind(inner, total - header_len, Outer::V4(data), proto, more)
     }
 

@@ -181,7 +181,7 @@ impl Printer {
             }
             let (used, known) = self.llc(inner, rest, Some(ends))?;
             if !known {
-                self.hex_and_text_dump("\n\t", inner);
+                self.unknown(inner);
             }
             return Ok(at + used);
         }
@@ -199,7 +199,7 @@ impl Printer {
                 self.ether_type(kind);
                 put!(self, ", length {len}: ");
             }
-            self.hex_and_text_dump("\n\t", inner);
+            self.unknown(inner);
         }
         Ok(at)
     }
@@ -413,7 +413,7 @@ impl Printer {
                 if !self.style.link {
                     self.family(family, len);
                 }
-                self.hex_and_text_dump("\n\t", inner);
+                self.unknown(inner);
                 Ok(())
             }
         }
@@ -448,7 +448,8 @@ impl Printer {
             self.cooked_header(data, len)?;
         }
         let kind = u16(data, 14)?;
-        let used = self.cooked_inner(kind, after(data, 16), len - 16, |p| p.cooked_header(data, len))?;
+        let used =
+            self.cooked_inner(kind, after(data, 16), len - 16, |p| p.cooked_header(data, len))?;
         self.link_len = 16 + used;
         Ok(())
     }
@@ -495,7 +496,8 @@ impl Printer {
             self.cooked2_header(data, len)?;
         }
         let kind = u16(data, 0)?;
-        let used = self.cooked_inner(kind, after(data, 20), len - 20, |p| p.cooked2_header(data, len))?;
+        let used =
+            self.cooked_inner(kind, after(data, 20), len - 20, |p| p.cooked2_header(data, len))?;
         self.link_len = 20 + used;
         Ok(())
     }
@@ -525,13 +527,13 @@ impl Printer {
                 4 => {
                     let (used, known) = self.llc(inner, rest, None)?;
                     if !known {
-                        self.hex_and_text_dump("\n\t", inner);
+                        self.unknown(inner);
                         return Ok(at);
                     }
                     return Ok(at + used);
                 }
                 0..=LONGEST => {
-                    self.hex_and_text_dump("\n\t", inner);
+                    self.unknown(inner);
                     return Ok(at);
                 }
                 0x8100 => {
@@ -560,7 +562,7 @@ impl Printer {
                         if !self.style.link {
                             header(self)?;
                         }
-                        self.hex_and_text_dump("\n\t", inner);
+                        self.unknown(inner);
                     }
                     return Ok(at);
                 }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use crate::event::network::{Link, LinkFlags};
 use crate::event::packet::Packet;
 
 mod arp;
@@ -183,7 +184,7 @@ impl Printer {
     fn is_impossible(&mut self, packet: &Packet) -> bool {
         let (kept, len) = (packet.data.len(), packet.len as usize);
         let begin = self.out.len();
-        let mut wrong = |printer: &mut Printer, text: String| {
+        let wrong = |printer: &mut Printer, text: String| {
             printer.text(if printer.out.len() == begin { "[Invalid header:" } else { "," });
             printer.text(&text);
         };
@@ -220,6 +221,24 @@ impl Printer {
         self.depth -= 1;
         printed
     }
+}
+
+/// The interfaces on which packets can be captured, as -D lists them.
+pub fn list(links: &[Link]) -> String {
+    let mut text = String::new();
+    for (number, link) in links.iter().enumerate() {
+        let mut flags = Vec::new();
+        for (flag, word) in [(LinkFlags::UP, "Up"), (LinkFlags::RUNNING, "Running")] {
+            if link.flags.has(flag) {
+                flags.push(word);
+            }
+        }
+        if link.flags.has(LinkFlags::LOOPBACK) {
+            flags.push("Loopback");
+        }
+        text.push_str(&format!("{}.{} [{}]\n", number + 1, link.ifname, flags.join(", ")));
+    }
+    text
 }
 
 /// The name of a host, if names are wanted and it has one.

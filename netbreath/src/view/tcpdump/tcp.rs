@@ -15,16 +15,8 @@ pub(super) const RST: u8 = 4;
 pub(super) const ACK: u8 = 16;
 const URG: u8 = 32;
 
-const FLAGS: &Words = &[
-    (1, "F"),
-    (2, "S"),
-    (4, "R"),
-    (8, "P"),
-    (16, "."),
-    (32, "U"),
-    (64, "E"),
-    (128, "W"),
-];
+const FLAGS: &Words =
+    &[(1, "F"), (2, "S"), (4, "R"), (8, "P"), (16, "."), (32, "U"), (64, "E"), (128, "W")];
 /// Bytes of a reset's data that are shown.
 const MOST_OF_RESET: usize = 30;
 /// Connections whose first numbers are remembered, in each of two generations.
@@ -72,7 +64,13 @@ pub(super) struct Relative {
 }
 
 impl Printer {
-    pub(super) fn tcp(&mut self, data: &[u8], len: u32, outer: Outer<'_>, fragment: bool) -> Printed {
+    pub(super) fn tcp(
+        &mut self,
+        data: &[u8],
+        len: u32,
+        outer: Outer<'_>,
+        fragment: bool,
+    ) -> Printed {
         self.protocol = "tcp";
         let ends = outer.ends()?;
         let (Ok(source), Ok(target)) = (u16(data, 0), u16(data, 2)) else {
@@ -110,10 +108,9 @@ impl Printer {
         self.bits(FLAGS, flags.into(), "", "none");
         self.text("]");
         let mut relative = Relative::default();
-        let mut reversed = false;
         if !self.style.absolute && flags & ACK != 0 {
             let known;
-            (known, reversed, relative) = self.relative(ends, (source, target), flags, seq, ack);
+            (known, relative) = self.relative(ends, (source, target), flags, seq, ack);
             if known {
                 seq = seq.wrapping_sub(relative.own);
                 ack = ack.wrapping_sub(relative.other);
@@ -156,10 +153,15 @@ impl Printer {
         }
         if header_len > 20 {
             self.text(", options [");
-            // tcpdump counts from 0 where numbers are not relative.
-            let other = if reversed { relative.other } else { relative.other };
             let payload = (header_len, payload_len);
-            if !self.tcp_options(after(data, 20), header_len - 20, flags, other, data, payload)? {
+            if !self.tcp_options(
+                after(data, 20),
+                header_len - 20,
+                flags,
+                relative.other,
+                data,
+                payload,
+            )? {
                 return Ok(());
             }
             self.text("]");
@@ -188,8 +190,7 @@ impl Printer {
         Ok(())
     }
 
-    /// What numbers are counted from: whether that was known before, whether the segment comes
-    /// from the end with the higher port, and the numbers.
+    /// What numbers are counted from, and whether that was known before.
     fn relative(
         &mut self,
         ends: Ends,
@@ -197,7 +198,7 @@ impl Printer {
         flags: u8,
         seq: u32,
         ack: u32,
-    ) -> (bool, bool, Relative) {
+    ) -> (bool, Relative) {
         let reversed = source > target
             || source == target
                 && match ends {
@@ -222,7 +223,7 @@ impl Printer {
             first
         });
         let (own, other) = if reversed { (first.1, first.0) } else { first };
-        (known, reversed, Relative { own, other })
+        (known, Relative { own, other })
     }
 
     fn plain_ends(&mut self, ends: Ends) {

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use super::Printer;
-use super::read::{Cut, Printed, u8};
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
@@ -100,6 +99,10 @@ impl Printer {
             self.out.extend_from_slice(name.as_bytes());
             return;
         }
+        self.ip6_digits(addr);
+    }
+
+    pub(super) fn ip6_digits(&mut self, addr: [u8; 16]) {
         let (pairs, _) = addr.as_chunks::<2>();
         let mut words = [0_u16; 8];
         for (word, pair) in words.iter_mut().zip(pairs) {
@@ -195,17 +198,6 @@ impl Printer {
         data.len() >= len
     }
 
-    /// Foreign text up to a zero, in a field of so many bytes.
-    pub(super) fn foreign_field(&mut self, data: &[u8], len: usize) -> Printed {
-        for at in 0..len {
-            match u8(data, at)? {
-                0 => return Ok(()),
-                byte => self.foreign(byte),
-            }
-        }
-        Ok(())
-    }
-
     /// What was not captured, by the name of its protocol.
     pub(super) fn cut(&mut self) {
         self.text(" [|");
@@ -232,15 +224,5 @@ impl Printer {
                 rest %= unit;
             }
         }
-    }
-
-    /// What `print` writes, or nothing of it if something of it is missing.
-    pub(super) fn whole(&mut self, print: impl FnOnce(&mut Printer) -> Printed) -> Printed {
-        let begin = self.out.len();
-        let printed = print(self);
-        if let Err(Cut) = printed {
-            self.out.truncate(begin);
-        }
-        printed
     }
 }

@@ -6,7 +6,13 @@ use super::read::{Printed, after, first, has, u16};
 use super::{Printer, put};
 
 impl Printer {
-    pub(super) fn udp(&mut self, data: &[u8], len: u32, outer: Outer<'_>, fragment: bool) -> Printed {
+    pub(super) fn udp(
+        &mut self,
+        data: &[u8],
+        len: u32,
+        outer: Outer<'_>,
+        fragment: bool,
+    ) -> Printed {
         self.protocol = "udp";
         let ends = outer.ends()?;
         let (Ok(source), Ok(target)) = (u16(data, 0), u16(data, 2)) else {
