@@ -342,7 +342,7 @@ impl<Sig: Signals, T: Write> Capturing<'_, Sig, T> {
 
     /// Writes what is in the buffer. Not if the reader went away.
     fn flush(&mut self, page: &mut Page) -> Result<bool, Error> {
-        while let Some((cut, path)) = page.turn.next() {
+        while let Some((cut, path)) = page.turn.take() {
             let rest = page.buffer.split_off(cut);
             let ends = page.ends.iter().filter(|end| **end > cut).map(|end| end - cut).collect();
             page.ends.retain(|end| *end <= cut);

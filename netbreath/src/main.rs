@@ -15,8 +15,8 @@ use netbreath::capture::rotation::Rotation;
 use netbreath::capture::{self, Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
-    CaptureArgs, Cli, Command, DoctorArgs, FormatName, HookName, LsofArgs, NetstatArgs,
-    ServicesArgs, SsArgs, TcpdumpArgs, TraceArgs, WhoArgs,
+    CaptureArgs, Cli, Command, DoctorArgs, ExplainArgs, FormatName, HookName, LsofArgs,
+    NetstatArgs, ServicesArgs, SsArgs, TcpdumpArgs, TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
 use netbreath::format::pcapng::Encoder;
@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         Command::Lsof(args) => lsof(&args),
         Command::Who(args) => who(&args),
         Command::Services(args) => services(&args),
+        Command::Explain(args) => explain(&args),
         Command::Doctor(args) => doctor(&args),
     };
     result.unwrap_or_else(|Failure { code, error }| {
@@ -515,6 +516,17 @@ fn services(args: &ServicesArgs) -> Result<ExitCode, Failure> {
     let terminal = host::System.terminal();
     answer::services(args.query.as_deref(), args.format, terminal, &mut out).map_err(unanswered)?;
     print(&out)
+}
+
+/// Explains a topic, or lists them all.
+fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let language = args.lang.unwrap_or(terminal.language);
+    let (text, code) = answer::lesson::explain(&args.topic.join(" "), language, terminal);
+    match code {
+        0 => print(text.as_bytes()),
+        code => Err(Failure { code, error: anyhow!(text) }),
+    }
 }
 
 fn unwatched(error: netlink::Error) -> Failure {

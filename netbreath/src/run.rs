@@ -18,6 +18,7 @@ use crate::format::csv::Csv;
 use crate::format::json::Json;
 use crate::format::jsonl::Jsonl;
 use crate::format::text::Text;
+use crate::lesson::line::Explained;
 use crate::name::Names;
 use crate::plan::Output;
 use crate::source::{Cost, Source};
@@ -47,6 +48,7 @@ pub struct Lines {
     seeds: bool,
     processes: bool,
     sockets: bool,
+    explain: Option<Explained>,
 }
 
 enum Shape {
@@ -73,7 +75,13 @@ impl Lines {
                 )))
             }
         };
-        Lines { shape, seeds: output.seeds, processes: output.processes, sockets: output.sockets }
+        Lines {
+            shape,
+            seeds: output.seeds,
+            processes: output.processes,
+            sockets: output.sockets,
+            explain: output.explain,
+        }
     }
 
     pub fn begin(&mut self, out: &mut Vec<u8>) {
@@ -110,7 +118,12 @@ impl Lines {
             Shape::Sheet(format) => match &event.body {
                 Body::Clock { boot } => format.clock(*boot),
                 Body::Gap(gap) => format.gap(event, gap, out),
-                _ if counts => format.row(event, out),
+                _ if counts => {
+                    format.row(event, out);
+                    if let Some(explained) = self.explain {
+                        explained.event(event, out);
+                    }
+                }
                 _ => {}
             },
         }

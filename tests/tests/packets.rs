@@ -24,6 +24,9 @@ static CHECKS: AtomicU64 = AtomicU64::new(0);
 /// Fewer would mean that something was not compared.
 const LEAST_CHECKS: u64 = 100_000;
 
+/// What compares something, and gives how many lines that were.
+type Case = fn() -> Result<u64>;
+
 /// How tcpdump is asked about whole packets.
 const OPTIONS: [&str; 17] = [
     "-nn",
@@ -94,7 +97,7 @@ fn main() -> ExitCode {
         let cuts = crafted::cut_of(&capture);
         add(name, Box::new(move || texts(&cuts, &OPTIONS_OF_CUT)));
     }
-    let cases: [(&str, fn() -> Result<u64>); 8] = [
+    let cases: [(&str, Case); 8] = [
         ("file::filters", filters),
         ("file::converted", converted),
         ("file::pipe", pipe),

@@ -108,7 +108,7 @@ impl Turn {
     }
 
     /// The next place where another file begins.
-    pub fn next(&mut self) -> Option<(usize, PathBuf)> {
+    pub fn take(&mut self) -> Option<(usize, PathBuf)> {
         self.places.pop_front()
     }
 
@@ -160,7 +160,7 @@ mod tests {
         assert!(turn.comes(0, 101));
         assert!(!turn.comes(0, 150));
         // Written in two parts, the rest counts on.
-        assert_eq!(turn.next(), Some((101, "f1".into())));
+        assert_eq!(turn.take(), Some((101, "f1".into())));
         turn.shift(101);
         turn.wrote(49);
         assert!(!turn.comes(0, 51));

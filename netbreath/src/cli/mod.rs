@@ -4,12 +4,14 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod capture;
+mod lesson;
 pub mod network;
 pub mod socket;
 pub mod tcpdump;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
+pub use lesson::{Explain, ExplainArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use tcpdump::TcpdumpArgs;
@@ -42,6 +44,7 @@ pub enum Command {
     Lsof(Box<LsofArgs>),
     Who(WhoArgs),
     Services(ServicesArgs),
+    Explain(ExplainArgs),
     Doctor(DoctorArgs),
 }
 

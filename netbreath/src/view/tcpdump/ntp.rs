@@ -29,7 +29,7 @@ fn moment(data: &[u8], at: usize) -> Printed<Moment> {
 
 /// 2^-32 of a second as nanoseconds.
 fn nanoseconds(fraction: u32) -> u32 {
-    (u64::from(fraction) * 1_000_000_000 >> 32) as u32
+    ((u64::from(fraction) * 1_000_000_000) >> 32) as u32
 }
 
 impl Printer {
@@ -86,7 +86,7 @@ impl Printer {
                 return Ok(());
             }
             let (whole, part) = (u16(data, at)?, u32::from(u16(data, at + 2)?));
-            put!(self, "{word}{whole}.{:06}", u64::from(part) * 1_000_000 >> 16);
+            put!(self, "{word}{whole}.{:06}", (u64::from(part) * 1_000_000) >> 16);
         }
         if !has(data, 16) {
             self.cut();
