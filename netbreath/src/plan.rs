@@ -7,6 +7,7 @@ mod ip;
 pub mod lsof;
 pub mod network;
 pub mod socket;
+pub mod tcpdump;
 
 use std::ffi::OsString;
 use std::io;

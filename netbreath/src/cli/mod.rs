@@ -7,12 +7,14 @@ mod capture;
 mod lesson;
 pub mod network;
 pub mod socket;
+pub mod tcpdump;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
 pub use lesson::{Explain, ExplainArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
+pub use tcpdump::TcpdumpArgs;
 pub use trace::{Timestamps, TraceArgs};
 
 /// Who is talking, and what is TCP doing? Live, from the kernel, with the process
@@ -32,6 +34,7 @@ Start here, and open a web page with curl in another terminal:
 pub enum Command {
     Trace(Box<TraceArgs>),
     Capture(Box<CaptureArgs>),
+    Tcpdump(Box<TcpdumpArgs>),
     Ifconfig(IfconfigArgs),
     Ip(IpArgs),
     Route(RouteArgs),
