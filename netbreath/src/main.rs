@@ -12,23 +12,37 @@ use clap::Parser;
 use netbreath::capture::{Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
-    CaptureArgs, Cli, Command, DoctorArgs, FormatName, HookName, LsofArgs, NetstatArgs,
-    ServicesArgs, SsArgs, TraceArgs, WhoArgs,
+    CaptureArgs, Cli, Command, DoctorArgs, FormatName, HookName, LsofArgs, NetstatArgs, RecordArgs,
+    ReplayArgs, ServicesArgs, SsArgs, TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
+use netbreath::event::header::Header;
 use netbreath::format::pcapng::Encoder;
+use netbreath::format::recording::Recorder;
 use netbreath::host::Host;
 use netbreath::output::Output;
 use netbreath::plan::capture::To;
 use netbreath::plan::network::Plan;
+use netbreath::plan::recording::{Record, Recorded};
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
 use netbreath::source::merge::Merged;
 use netbreath::source::packet::Live;
+use netbreath::source::replay::Recording;
 use netbreath::source::{Source, ebpf, netlink, replay, socket};
 use netbreath::{answer, command, doctor, host, plan};
 
 fn main() -> ExitCode {
-    let result = match Cli::parse_from(normalized(std::env::args_os())).command {
+    let cli = Cli::parse_from(normalized(std::env::args_os()));
+    let result = dispatch(cli.command);
+    result.unwrap_or_else(|Failure { code, error }| {
+        // Why ignored: without a standard error, the exit code has to do.
+        let _ = writeln!(io::stderr(), "netbreath: {}", sentence(&error));
+        ExitCode::from(code)
+    })
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+    match command {
         Command::Trace(args) => trace(&args),
         Command::Capture(args) => capture(&args),
         Command::Ifconfig(args) => network(plan::network::ifconfig(&args)),
@@ -52,12 +66,9 @@ fn main() -> ExitCode {
         Command::Who(args) => who(&args),
         Command::Services(args) => services(&args),
         Command::Doctor(args) => doctor(&args),
-    };
-    result.unwrap_or_else(|Failure { code, error }| {
-        // Why ignored: without a standard error, the exit code has to do.
-        let _ = writeln!(io::stderr(), "netbreath: {}", sentence(&error));
-        ExitCode::from(code)
-    })
+        Command::Record(args) => record(&args),
+        Command::Replay(args) => show(&args),
+    }
 }
 
 /// The error with its causes, each said once: our own errors end with their source,
@@ -92,7 +103,78 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
-    let plan = plan::trace(args, &host::System)?;
+    let recording = args.recordings.replay.as_deref().map(replay::open).transpose()?;
+    let plan = match &recording {
+        None => plan::trace(args, &host::System)?,
+        Some(recording) => {
+            let host = Recorded { here: &host::System, header: recording.header() };
+            let mut args = args.clone();
+            host.narrow(&mut args.netns);
+            plan::trace(&args, &host)?
+        }
+    };
+    traced(plan, recording, false)
+}
+
+/// Records what happens, and shows nothing of it.
+fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
+    let args = args.trace();
+    let mut plan = plan::trace(&args, &host::System)?;
+    plan.greeting = plan.greeting.map(|_| "recording; Ctrl-C ends");
+    traced(plan, None, true)
+}
+
+/// Shows a recording in the view that was asked for.
+fn show(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    let line = args.line();
+    match Cli::try_parse_from(normalized(line.into_iter())) {
+        Ok(cli) => dispatch(cli.command),
+        Err(error) if error.to_string().contains("'--replay'") => {
+            let view = args.view.first().map(|view| view.to_string_lossy().into_owned());
+            Err(anyhow!(
+                "{} does not live on events, so a recording cannot be shown in it; these can: \
+                 trace, ss, netstat, ifconfig, ip, route, arp",
+                view.unwrap_or_default()
+            )
+            .into())
+        }
+        Err(error) => error.exit(),
+    }
+}
+
+/// The recording that is asked for, from this source.
+fn recorder(
+    record: Option<&plan::recording::Record>,
+    source: &str,
+    replayed: Option<&Header>,
+) -> anyhow::Result<Option<Recorder>> {
+    let Some(Record { path, masks }) = record else { return Ok(None) };
+    let header = match replayed {
+        // What is recorded again is still of where it was recorded first.
+        Some(header) => Header { gaps: Vec::new(), boot: None, ..header.clone() },
+        None => host::header(source),
+    };
+    if path.as_os_str() == "-" {
+        let stdout = io::stdout().as_fd().try_clone_to_owned();
+        let stdout = stdout.context("cannot use standard output")?;
+        return Ok(Some(Recorder::shared(path, stdout.into(), header, *masks)));
+    }
+    Recorder::create(path, header, *masks).map(Some).with_context(|| {
+        format!(
+            "cannot write the recording {}: choose a file in a directory that exists and that you \
+             may write to",
+            path.display()
+        )
+    })
+}
+
+fn traced(
+    plan: plan::Trace,
+    recording: Option<Recording>,
+    silent: bool,
+) -> Result<ExitCode, Failure> {
+    let header = recording.as_ref().and_then(|recording| recording.header().cloned());
+    let recorder = recorder(plan.record.as_ref(), "ebpf", header.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -107,10 +189,12 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
         greeting: plan.greeting,
         is_replay: plan.replay.is_some(),
         max_sockets: plan.ask.max_sockets as usize,
+        silent,
     };
     let outcome = runtime.block_on(async {
-        if let Some(recording) = &plan.replay {
-            return follow(&session, replay::open(recording)?, out).await;
+        if let Some(recording) = recording {
+            let source = recording.play(plan.play.clone());
+            return follow(&session, source, out, recorder).await;
         }
         let source = ebpf::open(&plan.ask).map_err(|error| Failure {
             code: if error.is_privilege() { PRIVILEGE } else { WRONG },
@@ -118,10 +202,10 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
         })?;
         // The network's configuration, in the network namespace that we are in.
         match netlink::Ask::named(&plan.ask.filter.events) {
-            None => follow(&session, source, out).await,
+            None => follow(&session, source, out, recorder).await,
             Some(ask) => {
                 let network = netlink::open(ask).map_err(unwatched)?;
-                follow(&session, Merged::new(source, network), out).await
+                follow(&session, Merged::new(source, network), out, recorder).await
             }
         }
     })?;
@@ -342,14 +426,19 @@ fn changes(watch: &plan::network::Watch) -> Result<ExitCode, Failure> {
         greeting: (!quiet).then_some("watching changes; Ctrl-C ends"),
         is_replay: watch.replay.is_some(),
         max_sockets: 65_536,
+        silent: false,
     };
     let outcome = runtime.block_on(async {
         if let Some(recording) = &watch.replay {
-            return follow(&session, replay::open(recording)?, out).await;
+            let recording = replay::open(recording)?;
+            let recorder = recorder(watch.record.as_ref(), "netlink", recording.header())?;
+            let source = recording.play(watch.play.clone());
+            return follow(&session, source, out, recorder).await;
         }
+        let recorder = recorder(watch.record.as_ref(), "netlink", None)?;
         let ask = answer::watched(watch).map_err(unanswered)?;
         let source = netlink::open(ask).map_err(unwatched)?;
-        follow(&session, source, out).await
+        follow(&session, source, out, recorder).await
     })?;
     Ok(ExitCode::from(match outcome.code() {
         // That nothing changed in the time given is an answer too.
@@ -427,6 +516,8 @@ struct Session<'a> {
     greeting: Option<&'static str>,
     is_replay: bool,
     max_sockets: usize,
+    /// Nothing is shown.
+    silent: bool,
 }
 
 /// Starts the command, if there is one, and runs until the end.
@@ -434,6 +525,7 @@ async fn follow<S: Source>(
     session: &Session<'_>,
     mut source: S,
     out: Output,
+    recorder: Option<Recorder>,
 ) -> Result<Outcome, Failure> {
     let signals = OwnSignals::catch()?;
     let held = if session.command.is_empty() {
@@ -458,7 +550,10 @@ async fn follow<S: Source>(
     let to = session.to.map_or(OsStr::new("standard output"), Path::as_os_str);
     let quiet = session.output.format != FormatName::Text || started || session.is_replay;
     let run = Run {
-        lines: Lines::new(session.output),
+        lines: match session.silent {
+            true => Lines::silent(session.output),
+            false => Lines::new(session.output),
+        },
         out,
         to: to.display().to_string(),
         talk: io::stderr(),
@@ -467,6 +562,7 @@ async fn follow<S: Source>(
         command,
         limits: session.limits,
         max_sockets: session.max_sockets,
+        recorder,
     };
     run.run(&mut source)
         .await

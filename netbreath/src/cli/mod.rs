@@ -5,11 +5,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod capture;
 pub mod network;
+mod recording;
 pub mod socket;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
+pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use trace::{Timestamps, TraceArgs};
 
@@ -39,6 +41,8 @@ pub enum Command {
     Lsof(Box<LsofArgs>),
     Who(WhoArgs),
     Services(ServicesArgs),
+    Record(Box<RecordArgs>),
+    Replay(ReplayArgs),
     Doctor(DoctorArgs),
 }
 
