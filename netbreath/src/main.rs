@@ -13,10 +13,11 @@ use netbreath::capture::{Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
     CaptureArgs, Cli, Command, DoctorArgs, FormatName, HookName, LsofArgs, NetstatArgs, RecordArgs,
-    ReplayArgs, ServicesArgs, SsArgs, TraceArgs, WhoArgs,
+    Recordings, ReplayArgs, ServicesArgs, SsArgs, TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
 use netbreath::event::header::Header;
+use netbreath::filter::Filter;
 use netbreath::format::pcapng::Encoder;
 use netbreath::format::recording::Recorder;
 use netbreath::host::Host;
@@ -29,6 +30,7 @@ use netbreath::source::merge::Merged;
 use netbreath::source::packet::Live;
 use netbreath::source::replay::Recording;
 use netbreath::source::{Source, ebpf, netlink, replay, socket};
+use netbreath::table::Tables;
 use netbreath::{answer, command, doctor, host, plan};
 
 fn main() -> ExitCode {
@@ -93,6 +95,8 @@ struct Failure {
 /// Wrong use, and errors that have no code of their own.
 const WRONG: u8 = 2;
 const PRIVILEGE: u8 = 77;
+/// Sockets that are remembered of a recording.
+const MAX_SOCKETS: usize = 1 << 20;
 /// We failed after a command was started: its codes must not be taken for ours.
 const OURS: u8 = 125;
 
@@ -361,9 +365,48 @@ fn netstat(args: &NetstatArgs) -> Result<ExitCode, Failure> {
     let terminal = host::System.terminal();
     let question = plan::socket::netstat(args, terminal)?;
     let (mut out, mut talk) = (Vec::new(), Vec::new());
-    answer::socket::netstat(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    let then = then(&args.more.follow.recordings)?;
+    let recorded = then.as_ref().map(Then::recorded);
+    answer::socket::netstat(&question, recorded.as_ref(), terminal, &mut out, &mut talk)
+        .map_err(unanswered)?;
     said(&talk);
     print(&out)
+}
+
+/// What a recording has told until the time that was asked for.
+struct Then {
+    tables: Tables,
+    netns: Option<u32>,
+}
+
+impl Then {
+    const fn recorded(&self) -> answer::socket::Recorded<'_> {
+        answer::socket::Recorded { tables: &self.tables, netns: self.netns }
+    }
+}
+
+/// Reads the recording that is asked for, if one is.
+fn then(args: &Recordings) -> Result<Option<Then>, Failure> {
+    let Some(path) = &args.replay else { return Ok(None) };
+    let recording = replay::open(path)?;
+    let netns = recording.header().and_then(|header| header.netns);
+    let mut play = plan::recording::play(args, Filter::default())?;
+    // An answer has one time.
+    play.speed = None;
+    let mut source = recording.play(play);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .context("cannot start the loop that reads the recording")?;
+    let mut tables = Tables::new(MAX_SOCKETS);
+    let mut events = Vec::new();
+    loop {
+        runtime.block_on(source.next(&mut events))?;
+        if events.is_empty() {
+            return Ok(Some(Then { tables, netns }));
+        }
+        events.drain(..).for_each(|event| tables.apply(&event));
+    }
 }
 
 fn follow_netstat(args: &NetstatArgs) -> Result<ExitCode, Failure> {
@@ -378,7 +421,10 @@ fn ss(args: &SsArgs) -> Result<ExitCode, Failure> {
     let terminal = host::System.terminal();
     let question = plan::socket::ss(args, terminal, answer::socket::ephemeral())?;
     let (mut out, mut talk) = (Vec::new(), Vec::new());
-    answer::socket::ss(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    let then = then(&args.follow.recordings)?;
+    let recorded = then.as_ref().map(Then::recorded);
+    answer::socket::ss(&question, recorded.as_ref(), terminal, &mut out, &mut talk)
+        .map_err(unanswered)?;
     said(&talk);
     print(&out)
 }

@@ -235,14 +235,14 @@ pub fn output(watch: &Watch, host: &impl Host) -> Output {
 #[derive(Debug)]
 pub enum Plan {
     Answer(Question),
-    Watch(Watch),
+    Watch(Box<Watch>),
 }
 
 /// One of the two, checked for what they exclude.
 fn plan(question: Question, watch: Option<Watch>) -> Result<Plan, Error> {
     match watch {
         Some(_) if question.explain => Err(Error::ExplainText),
-        Some(watch) => Ok(Plan::Watch(watch)),
+        Some(watch) => Ok(Plan::Watch(Box::new(watch))),
         None if question.format == FormatName::Jsonl => Err(Error::EventsOfAnswer),
         None if question.explain && question.format != FormatName::Text => Err(Error::ExplainText),
         None => Ok(Plan::Answer(question)),
@@ -361,7 +361,7 @@ fn monitor(args: &IpArgs, kinds: &[String], family: Option<Family>) -> Result<Pl
         changes = Watch { links: true, addresses: true, routes: true, neighbours: true, ..changes };
     }
     let format = if args.json { FormatName::Jsonl } else { FormatName::Text };
-    Ok(Plan::Watch(asked(&args.follow, format, changes)?))
+    Ok(Plan::Watch(Box::new(asked(&args.follow, format, changes)?)))
 }
 
 pub fn route(args: &RouteArgs) -> Result<Plan, Error> {

@@ -82,6 +82,16 @@ pub enum Ss {
     Table(Box<SsTable>),
 }
 
+impl Ss {
+    /// Whether the kernel's own counts are asked for.
+    pub fn summarizes(&self) -> bool {
+        match self {
+            Ss::Summary => true,
+            Ss::Table(table) => table.summary,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct SsTable {
     pub ask: Ask,
