@@ -19,6 +19,7 @@ pub mod event;
 pub mod filter;
 pub mod format;
 pub mod host;
+pub mod lesson;
 pub mod life;
 pub mod name;
 pub mod output;

@@ -12,8 +12,8 @@ use clap::Parser;
 use netbreath::capture::{Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
-    CaptureArgs, Cli, Command, DoctorArgs, FormatName, HookName, LsofArgs, NetstatArgs, RecordArgs,
-    Recordings, ReplayArgs, ServicesArgs, SsArgs, TraceArgs, WhoArgs,
+    CaptureArgs, Cli, Command, DoctorArgs, ExplainArgs, FormatName, HookName, LsofArgs,
+    NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, SsArgs, TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
 use netbreath::event::header::Header;
@@ -67,6 +67,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Lsof(args) => lsof(&args),
         Command::Who(args) => who(&args),
         Command::Services(args) => services(&args),
+        Command::Explain(args) => explain(&args),
         Command::Doctor(args) => doctor(&args),
         Command::Record(args) => record(&args),
         Command::Replay(args) => show(&args),
@@ -498,6 +499,17 @@ fn services(args: &ServicesArgs) -> Result<ExitCode, Failure> {
     let terminal = host::System.terminal();
     answer::services(args.query.as_deref(), args.format, terminal, &mut out).map_err(unanswered)?;
     print(&out)
+}
+
+/// Explains a topic, or lists them all.
+fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let language = args.lang.unwrap_or(terminal.language);
+    let (text, code) = answer::lesson::explain(&args.topic.join(" "), language, terminal);
+    match code {
+        0 => print(text.as_bytes()),
+        code => Err(Failure { code, error: anyhow!(text) }),
+    }
 }
 
 fn unwatched(error: netlink::Error) -> Failure {

@@ -26,6 +26,7 @@ use crate::event::{Event, Family};
 use crate::filter::{EventKind, Filter, Network};
 use crate::format::text::Style;
 use crate::host::{Host, Process};
+use crate::lesson::line::Explained;
 use crate::source::Ask;
 use crate::source::replay::Play;
 use crate::view::Column;
@@ -63,6 +64,8 @@ pub struct Output {
     /// Columns of the terminal; none for a file or a pipe.
     pub width: Option<usize>,
     pub style: Style,
+    /// Each row is explained.
+    pub explain: Option<Explained>,
     /// Host names instead of addresses.
     pub names: bool,
     /// Sockets that existed at the start are rows too.
@@ -179,6 +182,8 @@ pub enum Error {
     ReplayOfCommand,
     #[error(transparent)]
     Recording(#[from] recording::Error),
+    #[error("--explain is text: leave --format out")]
+    ExplainText,
 }
 
 /// What `args` mean on `host`.
@@ -525,6 +530,9 @@ fn duration(typed: &str) -> Result<Duration, Error> {
 
 fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
     let format = args.format;
+    if args.explain.explain && format != FormatName::Text {
+        return Err(Error::ExplainText);
+    }
     let name = match format {
         FormatName::Text => None,
         FormatName::Json => Some("json"),
@@ -540,16 +548,19 @@ fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
     let (columns, spare) = chosen(&args.columns)?;
     let terminal = host.terminal();
     let on_terminal = terminal.stdout && args.output.is_none();
+    // Terminals that do not tell their width are taken for the classic one.
+    let width = on_terminal.then(|| match terminal.width {
+        None | Some(0) => 80,
+        Some(width) => width.into(),
+    });
+    let language = args.explain.lang.unwrap_or(terminal.language);
     Ok(Output {
         format,
         columns,
         keys: &KEYS,
         spare,
-        // Terminals that do not tell their width are taken for the classic one.
-        width: on_terminal.then(|| match terminal.width {
-            None | Some(0) => 80,
-            Some(width) => width.into(),
-        }),
+        width,
+        explain: args.explain.explain.then(|| Explained::new(language, width)),
         style: Style {
             colour: match args.color {
                 ColorChoice::Always => true,
@@ -851,8 +862,14 @@ mod tests {
 
     #[test]
     fn colour_and_width_are_for_terminals() {
-        let terminal =
-            Terminal { stdout: true, stderr: true, width: Some(100), no_colour: false, utf8: true };
+        let terminal = Terminal {
+            stdout: true,
+            stderr: true,
+            width: Some(100),
+            no_colour: false,
+            utf8: true,
+            language: Default::default(),
+        };
         let output = |terminal, line| {
             let output = on(terminal, line).unwrap().output;
             (output.width, output.style.colour)

@@ -19,6 +19,7 @@ use crate::format::json::Json;
 use crate::format::jsonl::Jsonl;
 use crate::format::recording::Recorder;
 use crate::format::text::Text;
+use crate::lesson::line::Explained;
 use crate::name::Names;
 use crate::plan::Output;
 use crate::source::{Cost, Source};
@@ -50,6 +51,7 @@ pub struct Lines {
     seeds: bool,
     processes: bool,
     sockets: bool,
+    explain: Option<Explained>,
 }
 
 enum Shape {
@@ -83,7 +85,13 @@ impl Lines {
                 )))
             }
         };
-        Lines { shape, seeds: output.seeds, processes: output.processes, sockets: output.sockets }
+        Lines {
+            shape,
+            seeds: output.seeds,
+            processes: output.processes,
+            sockets: output.sockets,
+            explain: output.explain,
+        }
     }
 
     pub fn begin(&mut self, out: &mut Vec<u8>) {
@@ -121,7 +129,12 @@ impl Lines {
             Shape::Sheet(format) => match &event.body {
                 Body::Clock { boot } => format.clock(*boot),
                 Body::Gap(gap) => format.gap(event, gap, out),
-                _ if counts => format.row(event, out),
+                _ if counts => {
+                    format.row(event, out);
+                    if let Some(explained) = self.explain {
+                        explained.event(event, out);
+                    }
+                }
                 _ => {}
             },
         }

@@ -23,7 +23,7 @@ use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{EMPTY, IGNORED, PENDINGS, Pending, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
-use crate::{closed, config, debug, emit, filter, party, slot, sock, task};
+use crate::{closed, config, debug, emit, filter, party, slot, sock, task, word};
 
 /// The transition that each CPU told of last: the socket's address, the states.
 #[map]
@@ -219,9 +219,6 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     }
 
     let (mini, timeout) = mini::in_place_of(sk, old, new);
-    if mini != 0 && config::emits(kinds::PACKET) {
-        party::leave(slot);
-    }
     let in_state = if slot.since == 0 { 0 } else { at.saturating_sub(slot.since) };
     slot.since = at;
     if begun.is_some() {
@@ -274,6 +271,10 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         Verdict::Drop => slot.pendings = 0,
         Verdict::Undecided if wanted => hold(slot, transition),
         Verdict::Undecided => {}
+    }
+    // Last: older verifiers go through all that comes behind it twice.
+    if mini != 0 && config::emits(kinds::PACKET) {
+        party::leave(slot);
     }
     forget(sk, new);
 }
@@ -358,7 +359,7 @@ pub fn send(slot: &Slot, transition: &Pending, hook: Hook) {
     emit::record::<State>(hook, Kind::State, transition.at, |record| {
         let record = record.as_mut_ptr();
         unsafe {
-            (&raw mut (*record).socket).write(slot.socket);
+            word::copy(&raw const slot.socket, &raw mut (*record).socket);
             (&raw mut (*record).in_state).write(transition.in_state);
             (&raw mut (*record).on_cpu).write(transition.on_cpu);
             (&raw mut (*record).old).write(transition.old);

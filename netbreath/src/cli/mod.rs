@@ -4,12 +4,14 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod capture;
+mod lesson;
 pub mod network;
 mod recording;
 pub mod socket;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
+pub use lesson::{Explain, ExplainArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
@@ -43,6 +45,7 @@ pub enum Command {
     Services(ServicesArgs),
     Record(Box<RecordArgs>),
     Replay(ReplayArgs),
+    Explain(ExplainArgs),
     Doctor(DoctorArgs),
 }
 

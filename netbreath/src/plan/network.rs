@@ -224,6 +224,7 @@ pub fn output(watch: &Watch, host: &impl Host) -> Output {
             timestamps: Default::default(),
             timezone: TimeZone::system(),
         },
+        explain: None,
         names: false,
         seeds: false,
         processes: false,
