@@ -16,25 +16,42 @@ use netbreath::capture::{self, Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
     CaptureArgs, Cli, Command, DoctorArgs, ExplainArgs, FormatName, HookName, LsofArgs,
-    NetstatArgs, ServicesArgs, SsArgs, TcpdumpArgs, TraceArgs, WhoArgs,
+    NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, SsArgs, TcpdumpArgs, TraceArgs,
+    WhoArgs,
 };
 use netbreath::doctor::Health;
+use netbreath::event::header::Header;
+use netbreath::filter::Filter;
 use netbreath::format::pcapng::Encoder;
+use netbreath::format::recording::Recorder;
 use netbreath::host::Host;
 use netbreath::output::Output;
 use netbreath::plan::capture::To;
 use netbreath::plan::network::Plan;
+use netbreath::plan::recording::{Record, Recorded};
 use netbreath::plan::tcpdump::Origin;
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
 use netbreath::source::merge::Merged;
 use netbreath::source::packet::Live;
+use netbreath::source::replay::Recording;
 use netbreath::source::savefile::Savefile;
 use netbreath::source::{Source, ebpf, netlink, replay, socket};
+use netbreath::table::Tables;
 use netbreath::view::tcpdump::{Naming, Printer};
 use netbreath::{answer, command, doctor, host, plan, view};
 
 fn main() -> ExitCode {
-    let result = match Cli::parse_from(normalized(std::env::args_os())).command {
+    let cli = Cli::parse_from(normalized(std::env::args_os()));
+    let result = dispatch(cli.command);
+    result.unwrap_or_else(|Failure { code, error }| {
+        // Why ignored: without a standard error, the exit code has to do.
+        let _ = writeln!(io::stderr(), "netbreath: {}", sentence(&error));
+        ExitCode::from(code)
+    })
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+    match command {
         Command::Trace(args) => trace(&args),
         Command::Capture(args) if args.read.is_some() => read_capture(&args),
         Command::Capture(args) => {
@@ -63,12 +80,9 @@ fn main() -> ExitCode {
         Command::Services(args) => services(&args),
         Command::Explain(args) => explain(&args),
         Command::Doctor(args) => doctor(&args),
-    };
-    result.unwrap_or_else(|Failure { code, error }| {
-        // Why ignored: without a standard error, the exit code has to do.
-        let _ = writeln!(io::stderr(), "netbreath: {}", sentence(&error));
-        ExitCode::from(code)
-    })
+        Command::Record(args) => record(&args),
+        Command::Replay(args) => show(&args),
+    }
 }
 
 /// The error with its causes, each said once: our own errors end with their source,
@@ -93,6 +107,8 @@ struct Failure {
 /// Wrong use, and errors that have no code of their own.
 const WRONG: u8 = 2;
 const PRIVILEGE: u8 = 77;
+/// Sockets that are remembered of a recording.
+const MAX_SOCKETS: usize = 1 << 20;
 /// We failed after a command was started: its codes must not be taken for ours.
 const OURS: u8 = 125;
 
@@ -103,7 +119,78 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
-    let plan = plan::trace(args, &host::System)?;
+    let recording = args.recordings.replay.as_deref().map(replay::open).transpose()?;
+    let plan = match &recording {
+        None => plan::trace(args, &host::System)?,
+        Some(recording) => {
+            let host = Recorded { here: &host::System, header: recording.header() };
+            let mut args = args.clone();
+            host.narrow(&mut args.netns);
+            plan::trace(&args, &host)?
+        }
+    };
+    traced(plan, recording, false)
+}
+
+/// Records what happens, and shows nothing of it.
+fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
+    let args = args.trace();
+    let mut plan = plan::trace(&args, &host::System)?;
+    plan.greeting = plan.greeting.map(|_| "recording; Ctrl-C ends");
+    traced(plan, None, true)
+}
+
+/// Shows a recording in the view that was asked for.
+fn show(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    let line = args.line();
+    match Cli::try_parse_from(normalized(line.into_iter())) {
+        Ok(cli) => dispatch(cli.command),
+        Err(error) if error.to_string().contains("'--replay'") => {
+            let view = args.view.first().map(|view| view.to_string_lossy().into_owned());
+            Err(anyhow!(
+                "{} does not live on events, so a recording cannot be shown in it; these can: \
+                 trace, ss, netstat, ifconfig, ip, route, arp",
+                view.unwrap_or_default()
+            )
+            .into())
+        }
+        Err(error) => error.exit(),
+    }
+}
+
+/// The recording that is asked for, from this source.
+fn recorder(
+    record: Option<&plan::recording::Record>,
+    source: &str,
+    replayed: Option<&Header>,
+) -> anyhow::Result<Option<Recorder>> {
+    let Some(Record { path, masks }) = record else { return Ok(None) };
+    let header = match replayed {
+        // What is recorded again is still of where it was recorded first.
+        Some(header) => Header { gaps: Vec::new(), boot: None, ..header.clone() },
+        None => host::header(source),
+    };
+    if path.as_os_str() == "-" {
+        let stdout = io::stdout().as_fd().try_clone_to_owned();
+        let stdout = stdout.context("cannot use standard output")?;
+        return Ok(Some(Recorder::shared(path, stdout.into(), header, *masks)));
+    }
+    Recorder::create(path, header, *masks).map(Some).with_context(|| {
+        format!(
+            "cannot write the recording {}: choose a file in a directory that exists and that you \
+             may write to",
+            path.display()
+        )
+    })
+}
+
+fn traced(
+    plan: plan::Trace,
+    recording: Option<Recording>,
+    silent: bool,
+) -> Result<ExitCode, Failure> {
+    let header = recording.as_ref().and_then(|recording| recording.header().cloned());
+    let recorder = recorder(plan.record.as_ref(), "ebpf", header.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -118,10 +205,12 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
         greeting: plan.greeting,
         is_replay: plan.replay.is_some(),
         max_sockets: plan.ask.max_sockets as usize,
+        silent,
     };
     let outcome = runtime.block_on(async {
-        if let Some(recording) = &plan.replay {
-            return follow(&session, replay::open(recording)?, out).await;
+        if let Some(recording) = recording {
+            let source = recording.play(plan.play.clone());
+            return follow(&session, source, out, recorder).await;
         }
         let source = ebpf::open(&plan.ask).map_err(|error| Failure {
             code: if error.is_privilege() { PRIVILEGE } else { WRONG },
@@ -129,10 +218,10 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
         })?;
         // The network's configuration, in the network namespace that we are in.
         match netlink::Ask::named(&plan.ask.filter.events) {
-            None => follow(&session, source, out).await,
+            None => follow(&session, source, out, recorder).await,
             Some(ask) => {
                 let network = netlink::open(ask).map_err(unwatched)?;
-                follow(&session, Merged::new(source, network), out).await
+                follow(&session, Merged::new(source, network), out, recorder).await
             }
         }
     })?;
@@ -211,10 +300,10 @@ fn read_capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
 
 /// Shows packets as tcpdump does. It ends with its exit codes, too.
 fn tcpdump(args: &TcpdumpArgs) -> Result<ExitCode, Failure> {
-    show(args).map_err(|failure| Failure { code: 1, ..failure })
+    show_packets(args).map_err(|failure| Failure { code: 1, ..failure })
 }
 
-fn show(args: &TcpdumpArgs) -> Result<ExitCode, Failure> {
+fn show_packets(args: &TcpdumpArgs) -> Result<ExitCode, Failure> {
     if args.list {
         let mut network = host::network::Network::open().context("cannot ask for interfaces")?;
         let links = network.links(false).context("cannot ask for interfaces")?;
@@ -430,9 +519,48 @@ fn netstat(args: &NetstatArgs) -> Result<ExitCode, Failure> {
     let terminal = host::System.terminal();
     let question = plan::socket::netstat(args, terminal)?;
     let (mut out, mut talk) = (Vec::new(), Vec::new());
-    answer::socket::netstat(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    let then = then(&args.more.follow.recordings)?;
+    let recorded = then.as_ref().map(Then::recorded);
+    answer::socket::netstat(&question, recorded.as_ref(), terminal, &mut out, &mut talk)
+        .map_err(unanswered)?;
     said(&talk);
     print(&out)
+}
+
+/// What a recording has told until the time that was asked for.
+struct Then {
+    tables: Tables,
+    netns: Option<u32>,
+}
+
+impl Then {
+    const fn recorded(&self) -> answer::socket::Recorded<'_> {
+        answer::socket::Recorded { tables: &self.tables, netns: self.netns }
+    }
+}
+
+/// Reads the recording that is asked for, if one is.
+fn then(args: &Recordings) -> Result<Option<Then>, Failure> {
+    let Some(path) = &args.replay else { return Ok(None) };
+    let recording = replay::open(path)?;
+    let netns = recording.header().and_then(|header| header.netns);
+    let mut play = plan::recording::play(args, Filter::default())?;
+    // An answer has one time.
+    play.speed = None;
+    let mut source = recording.play(play);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .context("cannot start the loop that reads the recording")?;
+    let mut tables = Tables::new(MAX_SOCKETS);
+    let mut events = Vec::new();
+    loop {
+        runtime.block_on(source.next(&mut events))?;
+        if events.is_empty() {
+            return Ok(Some(Then { tables, netns }));
+        }
+        events.drain(..).for_each(|event| tables.apply(&event));
+    }
 }
 
 fn follow_netstat(args: &NetstatArgs) -> Result<ExitCode, Failure> {
@@ -447,7 +575,10 @@ fn ss(args: &SsArgs) -> Result<ExitCode, Failure> {
     let terminal = host::System.terminal();
     let question = plan::socket::ss(args, terminal, answer::socket::ephemeral())?;
     let (mut out, mut talk) = (Vec::new(), Vec::new());
-    answer::socket::ss(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    let then = then(&args.follow.recordings)?;
+    let recorded = then.as_ref().map(Then::recorded);
+    answer::socket::ss(&question, recorded.as_ref(), terminal, &mut out, &mut talk)
+        .map_err(unanswered)?;
     said(&talk);
     print(&out)
 }
@@ -495,14 +626,19 @@ fn changes(watch: &plan::network::Watch) -> Result<ExitCode, Failure> {
         greeting: (!quiet).then_some("watching changes; Ctrl-C ends"),
         is_replay: watch.replay.is_some(),
         max_sockets: 65_536,
+        silent: false,
     };
     let outcome = runtime.block_on(async {
         if let Some(recording) = &watch.replay {
-            return follow(&session, replay::open(recording)?, out).await;
+            let recording = replay::open(recording)?;
+            let recorder = recorder(watch.record.as_ref(), "netlink", recording.header())?;
+            let source = recording.play(watch.play.clone());
+            return follow(&session, source, out, recorder).await;
         }
+        let recorder = recorder(watch.record.as_ref(), "netlink", None)?;
         let ask = answer::watched(watch).map_err(unanswered)?;
         let source = netlink::open(ask).map_err(unwatched)?;
-        follow(&session, source, out).await
+        follow(&session, source, out, recorder).await
     })?;
     Ok(ExitCode::from(match outcome.code() {
         // That nothing changed in the time given is an answer too.
@@ -591,6 +727,8 @@ struct Session<'a> {
     greeting: Option<&'static str>,
     is_replay: bool,
     max_sockets: usize,
+    /// Nothing is shown.
+    silent: bool,
 }
 
 /// Starts the command, if there is one, and runs until the end.
@@ -598,6 +736,7 @@ async fn follow<S: Source>(
     session: &Session<'_>,
     mut source: S,
     out: Output,
+    recorder: Option<Recorder>,
 ) -> Result<Outcome, Failure> {
     let signals = OwnSignals::catch()?;
     let held = if session.command.is_empty() {
@@ -622,7 +761,10 @@ async fn follow<S: Source>(
     let to = session.to.map_or(OsStr::new("standard output"), Path::as_os_str);
     let quiet = session.output.format != FormatName::Text || started || session.is_replay;
     let run = Run {
-        lines: Lines::new(session.output),
+        lines: match session.silent {
+            true => Lines::silent(session.output),
+            false => Lines::new(session.output),
+        },
         out,
         to: to.display().to_string(),
         talk: io::stderr(),
@@ -631,6 +773,7 @@ async fn follow<S: Source>(
         command,
         limits: session.limits,
         max_sockets: session.max_sockets,
+        recorder,
     };
     run.run(&mut source)
         .await

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod capture;
 mod lesson;
 pub mod network;
+mod recording;
 pub mod socket;
 pub mod tcpdump;
 mod trace;
@@ -13,6 +14,7 @@ mod trace;
 pub use capture::{CaptureArgs, HookName, Way};
 pub use lesson::{Explain, ExplainArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
+pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use tcpdump::TcpdumpArgs;
 pub use trace::{Timestamps, TraceArgs};
@@ -44,6 +46,8 @@ pub enum Command {
     Lsof(Box<LsofArgs>),
     Who(WhoArgs),
     Services(ServicesArgs),
+    Record(Box<RecordArgs>),
+    Replay(ReplayArgs),
     Explain(ExplainArgs),
     Doctor(DoctorArgs),
 }
