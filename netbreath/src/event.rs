@@ -15,6 +15,7 @@ mod errno;
 mod json;
 pub mod network;
 pub mod packet;
+pub mod segment;
 mod udp;
 mod unix;
 mod wire;

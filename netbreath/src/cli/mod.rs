@@ -10,7 +10,7 @@ pub mod socket;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
-pub use lesson::{Explain, ExplainArgs};
+pub use lesson::{ActorArgs, Explain, ExplainArgs, TourArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use trace::{Timestamps, TraceArgs};
@@ -42,6 +42,9 @@ pub enum Command {
     Who(WhoArgs),
     Services(ServicesArgs),
     Explain(ExplainArgs),
+    Tour(TourArgs),
+    #[command(hide = true)]
+    Actor(ActorArgs),
     Doctor(DoctorArgs),
 }
 
