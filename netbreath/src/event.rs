@@ -17,6 +17,7 @@ mod json;
 pub mod mask;
 pub mod network;
 pub mod packet;
+pub mod segment;
 mod udp;
 mod unix;
 mod wire;

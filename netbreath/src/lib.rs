@@ -29,4 +29,5 @@ pub mod run;
 pub mod service;
 pub mod source;
 pub mod table;
+pub mod teach;
 pub mod view;

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -16,8 +16,8 @@ use netbreath::capture::{self, Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
     CaptureArgs, Cli, Command, DoctorArgs, ExplainArgs, FormatName, HookName, LsofArgs,
-    NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, SsArgs, TcpdumpArgs, TraceArgs,
-    WhoArgs,
+    NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, SsArgs, TcpdumpArgs, TourArgs,
+    TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
 use netbreath::event::header::Header;
@@ -37,6 +37,7 @@ use netbreath::source::replay::Recording;
 use netbreath::source::savefile::Savefile;
 use netbreath::source::{Source, ebpf, netlink, replay, socket};
 use netbreath::table::Tables;
+use netbreath::teach::{self, tour};
 use netbreath::view::tcpdump::{Naming, Printer};
 use netbreath::{answer, command, doctor, host, plan, view};
 
@@ -79,6 +80,10 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Who(args) => who(&args),
         Command::Services(args) => services(&args),
         Command::Explain(args) => explain(&args),
+        Command::Tour(args) => tour(&args),
+        Command::Actor(args) => {
+            teach::actor::play(&args.name).map(|()| ExitCode::SUCCESS).map_err(Failure::from)
+        }
         Command::Doctor(args) => doctor(&args),
         Command::Record(args) => record(&args),
         Command::Replay(args) => show(&args),
@@ -663,6 +668,39 @@ fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         0 => print(text.as_bytes()),
         code => Err(Failure { code, error: anyhow!(text) }),
     }
+}
+
+/// Gives the tour: live if that can be, else from the recording.
+fn tour(args: &TourArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let recorded = || tour::Place::recorded();
+    let mut place = match args.recorded {
+        true => recorded()?,
+        false => match tour::Place::live(args.port) {
+            Err(error) if error.is_privilege() => recorded()?,
+            place => place?,
+        },
+    };
+    let manner = tour::Manner {
+        language: args.lang.unwrap_or(terminal.language),
+        width: terminal.width.map_or(80, usize::from).clamp(60, 120),
+        stops: !args.auto && io::stdin().is_terminal(),
+        unicode: terminal.utf8,
+        waits: !args.no_wait,
+    };
+    let next = || {
+        let mut line = String::new();
+        let read = io::stdin().read_line(&mut line);
+        read.is_ok_and(|len| len > 0) && !line.trim().starts_with('q')
+    };
+    match tour::give(&mut place, manner, io::stdout(), next) {
+        Err(error) if error.is_broken_pipe() => {}
+        given => given?,
+    }
+    if let Some(path) = &args.record {
+        fs::write(path, place.recording()?).context("cannot write the recording")?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn unwatched(error: netlink::Error) -> Failure {

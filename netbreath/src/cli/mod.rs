@@ -12,7 +12,7 @@ pub mod tcpdump;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
-pub use lesson::{Explain, ExplainArgs};
+pub use lesson::{ActorArgs, Explain, ExplainArgs, TourArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
@@ -49,6 +49,9 @@ pub enum Command {
     Record(Box<RecordArgs>),
     Replay(ReplayArgs),
     Explain(ExplainArgs),
+    Tour(TourArgs),
+    #[command(hide = true)]
+    Actor(ActorArgs),
     Doctor(DoctorArgs),
 }
 
