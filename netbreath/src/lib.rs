@@ -28,4 +28,5 @@ pub mod run;
 pub mod service;
 pub mod source;
 pub mod table;
+pub mod tui;
 pub mod view;

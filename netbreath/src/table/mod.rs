@@ -5,18 +5,22 @@ use std::collections::HashMap;
 
 use netbreath_common::tcp::TcpState;
 
+pub mod connection;
 pub mod file;
 mod network;
 pub mod socket;
 pub use network::Network;
 
+use connection::{Connections, Limits};
+
 use crate::event::{Body, Event, Flow, HalfOpen, Owner, Seed, Socket, SocketId, State, UdpWhat};
 
 /// What the events so far amount to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tables {
     sockets: HashMap<SocketId, Row>,
     max_sockets: usize,
+    connections: Connections,
     network: Network,
     counts: Counts,
 }
@@ -64,12 +68,19 @@ impl Tables {
         Tables {
             sockets: HashMap::new(),
             max_sockets,
+            connections: Connections::default(),
             network: Network::new(max_sockets),
             counts: Counts::default(),
         }
     }
 
+    /// The same, which remember connections with their past.
+    pub fn remembering(max_sockets: usize, limits: Limits) -> Tables {
+        Tables { connections: Connections::new(limits), ..Tables::new(max_sockets) }
+    }
+
     pub fn apply(&mut self, event: &Event) {
+        self.connections.apply(event);
         match &event.body {
             Body::Seed(Seed { socket, state, .. }) => {
                 self.counts.seeds += 1;
@@ -169,6 +180,11 @@ impl Tables {
         } else {
             self.counts.evicted += 1;
         }
+    }
+
+    /// Connections with their past, as far as they are remembered.
+    pub const fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     pub const fn counts(&self) -> &Counts {
