@@ -20,6 +20,7 @@ pub mod filter;
 pub mod format;
 pub mod host;
 pub mod life;
+pub mod lint;
 pub mod name;
 pub mod output;
 pub mod packet;

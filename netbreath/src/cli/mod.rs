@@ -6,11 +6,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod capture;
 pub mod network;
 pub mod socket;
+mod top;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
+pub use top::{Speed, TopArgs};
 pub use trace::{Timestamps, TraceArgs};
 
 /// Who is talking, and what is TCP doing? Live, from the kernel, with the process
@@ -29,6 +31,7 @@ Start here, and open a web page with curl in another terminal:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Trace(Box<TraceArgs>),
+    Top(Box<TopArgs>),
     Capture(Box<CaptureArgs>),
     Ifconfig(IfconfigArgs),
     Ip(IpArgs),

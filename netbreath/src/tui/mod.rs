@@ -2,3 +2,4 @@
 //! screen is a folder of its own.
 
 pub mod terminal;
+pub mod top;
