@@ -7,7 +7,7 @@
 
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::macros::{classifier, map};
-use aya_ebpf::maps::ProgramArray;
+use aya_ebpf::maps::{PerCpuArray, ProgramArray};
 use aya_ebpf::programs::TcContext;
 use netbreath_common::config::filter as filters;
 use netbreath_common::hook::Hook;
@@ -19,6 +19,11 @@ use crate::{capture, config, emit, party};
 /// See [`programs`].
 #[map]
 static PACKET_PROGRAMS: ProgramArray = ProgramArray::with_max_entries(programs::COUNT, 0);
+
+/// The packet that each CPU is at. On the stack, it would make of each way to its owner a
+/// state of its own for the verifier, which on older kernels are too many.
+#[map]
+static AT_HAND: PerCpuArray<Packet> = PerCpuArray::with_max_entries(1, 0);
 
 /// What these programs answer: whoever comes next shall decide.
 const NEXT: i32 = -1;
@@ -80,22 +85,23 @@ fn begin(ctx: &TcContext, way: Way) {
 #[inline(always)]
 fn keep(skb: *mut __sk_buff, interface: &Interface, way: Way) {
     let Some(counts) = capture::counts(interface) else { return };
-    let len = unsafe { (*skb).len };
-    let mut packet = Packet {
-        at: emit::now(),
-        len,
-        kept: if len < config::SNAP_LEN() { len } else { config::SNAP_LEN() },
-        lost: 0,
-        ifindex: unsafe { (*skb).ifindex },
-        vlan_proto: unsafe { (*skb).vlan_proto } as u16,
-        vlan_tci: unsafe { (*skb).vlan_tci } as u16,
-        way: way as u8,
-        place: interface.place as u8,
-        vlan: unsafe { (*skb).vlan_present } as u8,
-        zero: 0,
-        from: NO_PARTY,
-        to: NO_PARTY,
-    };
+    // Why no atomics: whoever sends or receives keeps all others from its CPU meanwhile.
+    let Some(packet) = AT_HAND.get_ptr_mut(0) else { return };
+    let packet = unsafe { &mut *packet };
+    packet.at = emit::now();
+    packet.len = unsafe { (*skb).len };
+    packet.kept =
+        if packet.len < config::SNAP_LEN() { packet.len } else { config::SNAP_LEN() };
+    packet.lost = 0;
+    packet.ifindex = unsafe { (*skb).ifindex };
+    packet.vlan_proto = unsafe { (*skb).vlan_proto } as u16;
+    packet.vlan_tci = unsafe { (*skb).vlan_tci } as u16;
+    packet.way = way as u8;
+    packet.place = interface.place as u8;
+    packet.vlan = unsafe { (*skb).vlan_present } as u8;
+    packet.zero = 0;
+    packet.from = NO_PARTY;
+    packet.to = NO_PARTY;
     match way {
         Way::Out => {
             party::sender(skb, interface, &mut packet.from);
@@ -115,11 +121,11 @@ fn keep(skb: *mut __sk_buff, interface: &Interface, way: Way) {
             }
         }
     }
-    if !is_asked_for(&packet) {
+    if !is_asked_for(packet) {
         return;
     }
     capture::count(unsafe { &raw mut (*counts).passed });
-    capture::keep(skb, &mut packet, counts);
+    capture::keep(skb, packet, counts);
 }
 
 /// What the filters on sockets and their owners say.

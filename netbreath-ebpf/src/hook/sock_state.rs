@@ -219,9 +219,6 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
     }
 
     let (mini, timeout) = mini::in_place_of(sk, old, new);
-    if mini != 0 && config::emits(kinds::PACKET) {
-        party::leave(slot);
-    }
     let in_state = if slot.since == 0 { 0 } else { at.saturating_sub(slot.since) };
     slot.since = at;
     if begun.is_some() {
@@ -274,6 +271,10 @@ fn sock_state<K: Sock + Current>(sk: K, old: i32, new: i32) {
         Verdict::Drop => slot.pendings = 0,
         Verdict::Undecided if wanted => hold(slot, transition),
         Verdict::Undecided => {}
+    }
+    // Last: older verifiers go through all that comes behind it twice.
+    if mini != 0 && config::emits(kinds::PACKET) {
+        party::leave(slot);
     }
     forget(sk, new);
 }
