@@ -90,8 +90,7 @@ fn keep(skb: *mut __sk_buff, interface: &Interface, way: Way) {
     let packet = unsafe { &mut *packet };
     packet.at = emit::now();
     packet.len = unsafe { (*skb).len };
-    packet.kept =
-        if packet.len < config::SNAP_LEN() { packet.len } else { config::SNAP_LEN() };
+    packet.kept = if packet.len < config::SNAP_LEN() { packet.len } else { config::SNAP_LEN() };
     packet.lost = 0;
     packet.ifindex = unsafe { (*skb).ifindex };
     packet.vlan_proto = unsafe { (*skb).vlan_proto } as u16;

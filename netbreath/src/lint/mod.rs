@@ -240,7 +240,7 @@ fn nanos(time: Duration) -> u64 {
 /// `1.5 s`, `30 s`.
 fn seconds(nanos: u64) -> String {
     let tenths = nanos / 100_000_000;
-    if tenths % 10 == 0 || tenths >= 100 {
+    if tenths.is_multiple_of(10) || tenths >= 100 {
         format!("{} s", tenths / 10)
     } else {
         format!("{}.{} s", tenths / 10, tenths % 10)

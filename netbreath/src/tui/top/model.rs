@@ -195,8 +195,15 @@ pub struct World {
     /// Events that gaps say are missing.
     pub missing: u64,
     pub samples: HashMap<SocketId, Samples>,
-    /// Interfaces with their counters, where somebody asked: now and the time before.
-    pub links: Option<(u64, Vec<Link>, Option<(u64, Vec<Link>)>)>,
+    /// Interfaces with their counters, where somebody asked: now, and the time before.
+    pub links: Vec<Counted>,
+}
+
+/// Interfaces with their counters at a time.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    pub at: u64,
+    pub links: Vec<Link>,
 }
 
 /// A finding, and how often the same was found of the same process.
@@ -272,7 +279,7 @@ impl Model {
                 gaps: VecDeque::new(),
                 missing: 0,
                 samples: HashMap::new(),
-                links: None,
+                links: Vec::new(),
             },
             frozen: None,
             lints: Lints::new(thresholds),
@@ -381,8 +388,8 @@ impl Model {
 
     /// Interfaces with their counters.
     pub fn linked(&mut self, at: u64, links: Vec<Link>) {
-        let before = self.world.links.take().map(|(at, links, _)| (at, links));
-        self.world.links = Some((at, links, before));
+        self.world.links.insert(0, Counted { at, links });
+        self.world.links.truncate(2);
     }
 
     pub fn say(&mut self, text: String) {

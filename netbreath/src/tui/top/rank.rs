@@ -77,7 +77,7 @@ fn say(connection: &Connection, text: &mut String, raw: &mut Vec<u8>) {
 }
 
 /// The connections to show, `height` rows of them.
-pub fn connections<'a>(model: &'a Model, height: usize) -> Page<&'a Connection> {
+pub fn connections(model: &Model, height: usize) -> Page<&Connection> {
     let world = model.shown();
     let mut filter = Filter::new(&model.filter);
     let rows: Vec<&Connection> = world

@@ -9,7 +9,7 @@ use crate::event::network::Link;
 use crate::event::{Body, Event};
 use crate::format::text::{put_cell, put_gap};
 use crate::table::connection::Connection;
-use crate::tui::top::model::{Model, Pane, Samples, SortKey, Target, World};
+use crate::tui::top::model::{Counted, Model, Pane, Samples, SortKey, Target, World};
 use crate::tui::top::rank;
 use crate::view::trace::column_named;
 use crate::view::{Cell, Said};
@@ -427,16 +427,16 @@ fn interfaces(model: &Model, world: &World, area: Rect, brush: &mut Brush<'_>, h
 
 /// Bytes a second that came and went, and packets that were dropped, of an interface.
 fn traffic(world: &World, ifindex: u32) -> (Option<(f64, f64)>, Option<u64>) {
-    let Some((at, links, before)) = &world.links else { return (None, None) };
-    let counters = |links: &[Link]| {
-        let link = links.iter().find(|link| link.ifindex == ifindex)?;
+    let counters = |counted: &Counted| {
+        let link = counted.links.iter().find(|link| link.ifindex == ifindex)?;
         link.stats.as_deref().cloned()
     };
-    let Some(now) = counters(links) else { return (None, None) };
+    let Some(latest) = world.links.first() else { return (None, None) };
+    let Some(now) = counters(latest) else { return (None, None) };
     let dropped = now.rx_dropped + now.tx_dropped;
-    let rates = before.as_ref().and_then(|(then, links)| {
-        let was = counters(links)?;
-        let time = at.checked_sub(*then).filter(|time| *time > 0)? as f64 / 1e9;
+    let rates = world.links.get(1).and_then(|before| {
+        let was = counters(before)?;
+        let time = latest.at.checked_sub(before.at).filter(|time| *time > 0)? as f64 / 1e9;
         let rate = |now: u64, was: u64| now.saturating_sub(was) as f64 / time;
         Some((rate(now.rx_bytes, was.rx_bytes), rate(now.tx_bytes, was.tx_bytes)))
     });
