@@ -728,6 +728,11 @@ impl Comm {
         Comm(bytes)
     }
 
+    /// All 16 bytes, NULs behind the name.
+    pub const fn padded(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// The bytes before the first NUL.
     pub fn bytes(&self) -> &[u8] {
         let end = self.0.iter().position(|b| *b == 0).unwrap_or(16);

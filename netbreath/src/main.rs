@@ -16,8 +16,8 @@ use netbreath::capture::{self, Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
     CaptureArgs, Cli, Command, DoctorArgs, ExplainArgs, FormatName, HookName, LsofArgs,
-    NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, SsArgs, TcpdumpArgs, TourArgs,
-    TraceArgs, WhoArgs,
+    NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, Speed, SsArgs, TcpdumpArgs,
+    TopArgs, TourArgs, TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
 use netbreath::event::header::Header;
@@ -25,12 +25,13 @@ use netbreath::filter::Filter;
 use netbreath::format::pcapng::Encoder;
 use netbreath::format::recording::Recorder;
 use netbreath::host::Host;
+use netbreath::lint::Thresholds;
 use netbreath::output::Output;
 use netbreath::plan::capture::To;
 use netbreath::plan::network::Plan;
 use netbreath::plan::recording::{Record, Recorded};
 use netbreath::plan::tcpdump::Origin;
-use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
+use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run, Signal};
 use netbreath::source::merge::Merged;
 use netbreath::source::packet::Live;
 use netbreath::source::replay::Recording;
@@ -38,6 +39,9 @@ use netbreath::source::savefile::Savefile;
 use netbreath::source::{Source, ebpf, netlink, replay, socket};
 use netbreath::table::Tables;
 use netbreath::teach::{self, tour};
+use netbreath::tui::terminal::{self, Screen};
+use netbreath::tui::top::Top;
+use netbreath::tui::top::model::{Look as TopLook, Model, Playing};
 use netbreath::view::tcpdump::{Naming, Printer};
 use netbreath::{answer, command, doctor, host, plan, view};
 
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Trace(args) => trace(&args),
+        Command::Top(args) => top(&args),
         Command::Capture(args) if args.read.is_some() => read_capture(&args),
         Command::Capture(args) => {
             capture(&args, |plan| Ok(Look { shape: shape(&plan.to), ..Look::default() }))
@@ -369,6 +374,95 @@ fn show_packets(args: &TcpdumpArgs) -> Result<ExitCode, Failure> {
             })
         }),
     }
+}
+
+/// Shows connections on a full screen until somebody quits.
+fn top(args: &TopArgs) -> Result<ExitCode, Failure> {
+    const INSTEAD: &str = "for lines, say netbreath trace";
+    let plan = plan::trace(&args.trace(), &host::System)?;
+    let terminal = host::System.terminal();
+    let look = TopLook {
+        colour: plan.output.style.colour,
+        unicode: terminal.utf8,
+        timezone: plan.output.style.timezone.clone(),
+    };
+    let max_sockets = args.max_sockets as usize;
+    let mut model = Model::new(look, Thresholds::default(), max_sockets);
+    if let Some(file) = &args.replay {
+        let speed = match args.speed {
+            Speed::Times(times) => times,
+            Speed::Max => 1.0,
+        };
+        let file = file.file_name().unwrap_or(file.as_os_str()).display().to_string();
+        model.playing = Some(Playing { file, speed, over: false });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the loop that waits for events")?;
+    let outcome = runtime.block_on(async {
+        let show = |model, clock| -> anyhow::Result<Top<OwnSignals>> {
+            let signals = OwnSignals::catch()?;
+            let screen = Screen::open(!args.no_mouse, INSTEAD)?;
+            Ok(Top {
+                model,
+                screen,
+                inputs: terminal::inputs()?,
+                signals,
+                clock,
+                at_once: args.speed == Speed::Max,
+                folder: args.folder.clone(),
+            })
+        };
+        if let Some(recording) = &args.replay {
+            let mut source = replay::open(recording)?.play(plan.play.clone());
+            return Ok(show(model, None)?.run(&mut source).await?);
+        }
+        if !terminal.stdout {
+            return Err(anyhow!("a screen needs a terminal: {INSTEAD}").into());
+        }
+        let source = ebpf::open(&plan.ask).map_err(|error| Failure {
+            code: if error.is_privilege() { PRIVILEGE } else { WRONG },
+            error: error.into(),
+        })?;
+        let ask = netlink::Ask { links: true, addresses: true, ..netlink::Ask::default() };
+        let network = netlink::open(ask).map_err(unwatched)?;
+        let mut source = Merged::new(source, network);
+        Ok::<_, Failure>(show(model, Some(netbreath::source::now))?.run(&mut source).await?)
+    })?;
+    // Why ignored: talk that nobody hears is no reason to fail.
+    let _ = writeln!(
+        io::stderr(),
+        "{} events, {} lost, {} gaps; netbreath itself took {:.1} s of CPU time and {} MB",
+        outcome.events,
+        outcome.lost,
+        outcome.gaps,
+        outcome.cpu as f64 / 1e9,
+        outcome.memory >> 20,
+    );
+    if args.frames {
+        let frames = outcome.frames;
+        let millis = |nanos: u64| nanos as f64 / 1e6;
+        let _ = writeln!(
+            io::stderr(),
+            "{{\"frames\":{},\"median_ms\":{},\"p99_ms\":{},\"longest_ms\":{},\"turn_ms\":{},\
+             \"seconds\":{},\"cpu_s\":{},\"memory_mb\":{},\"lost\":{}}}",
+            frames.count,
+            millis(frames.median),
+            millis(frames.p99),
+            millis(frames.longest),
+            millis(frames.turn),
+            millis(frames.time) / 1e3,
+            outcome.cpu as f64 / 1e9,
+            outcome.memory >> 20,
+            outcome.lost,
+        );
+    }
+    Ok(ExitCode::from(match outcome.signal {
+        Some(Signal::Interrupt) => 130,
+        Some(Signal::Terminate) => 143,
+        None => 0,
+    }))
 }
 
 /// Captures packets until something ends it.

@@ -9,6 +9,7 @@ pub mod network;
 mod recording;
 pub mod socket;
 pub mod tcpdump;
+mod top;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
@@ -17,6 +18,7 @@ pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs,
 pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use tcpdump::TcpdumpArgs;
+pub use top::{Speed, TopArgs};
 pub use trace::{Timestamps, TraceArgs};
 
 /// Who is talking, and what is TCP doing? Live, from the kernel, with the process
@@ -35,6 +37,7 @@ Start here, and open a web page with curl in another terminal:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Trace(Box<TraceArgs>),
+    Top(Box<TopArgs>),
     Capture(Box<CaptureArgs>),
     Tcpdump(Box<TcpdumpArgs>),
     Ifconfig(IfconfigArgs),
