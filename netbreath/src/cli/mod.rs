@@ -6,14 +6,20 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod capture;
 mod lesson;
 pub mod network;
+mod recording;
 pub mod socket;
+pub mod tcpdump;
+mod top;
 mod trace;
 mod tshark;
 
 pub use capture::{CaptureArgs, HookName, Way};
-pub use lesson::{Explain, ExplainArgs};
+pub use lesson::{ActorArgs, Explain, ExplainArgs, TourArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
+pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
+pub use tcpdump::TcpdumpArgs;
+pub use top::{Speed, TopArgs};
 pub use trace::{Timestamps, TraceArgs};
 pub use tshark::TsharkArgs;
 
@@ -33,7 +39,9 @@ Start here, and open a web page with curl in another terminal:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Trace(Box<TraceArgs>),
+    Top(Box<TopArgs>),
     Capture(Box<CaptureArgs>),
+    Tcpdump(Box<TcpdumpArgs>),
     Tshark(Box<TsharkArgs>),
     Ifconfig(IfconfigArgs),
     Ip(IpArgs),
@@ -44,7 +52,12 @@ pub enum Command {
     Lsof(Box<LsofArgs>),
     Who(WhoArgs),
     Services(ServicesArgs),
+    Record(Box<RecordArgs>),
+    Replay(ReplayArgs),
     Explain(ExplainArgs),
+    Tour(TourArgs),
+    #[command(hide = true)]
+    Actor(ActorArgs),
     Doctor(DoctorArgs),
 }
 

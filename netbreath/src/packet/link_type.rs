@@ -1,13 +1,13 @@
 //! Kinds of link-layer headers: <https://www.tcpdump.org/linktypes.html>.
 
-/// The family of addresses in the byte order of whoever captured it.
+/// BSD loopback, with an address family in the byte order of the machine.
 pub const NULL: u16 = 0;
 pub const ETHERNET: u16 = 1;
 /// No header: the packet begins with its IP header.
 pub const RAW: u16 = 101;
-/// As `NULL`, in network byte order.
+/// BSD loopback, in network byte order.
 pub const LOOP: u16 = 108;
-/// Linux's "cooked" headers, of captures on any interface.
+/// Linux's header in place of others, and its second version.
 pub const SLL: u16 = 113;
 pub const SLL2: u16 = 276;
 
