@@ -7,6 +7,7 @@ mod churn;
 mod hooks;
 mod network;
 mod output;
+mod packets;
 mod process_clock;
 mod report;
 mod sockets;
@@ -34,6 +35,8 @@ enum Subject {
     Sockets(sockets::Args),
     /// Measure what `netbreath capture` costs a sender, beside tcpdump and dumpcap
     Capture(capture::Args),
+    /// Measure packets as text, beside tcpdump and tshark
+    Packets(packets::Args),
     /// Measure each kernel program on the same load
     Hooks(hooks::Args),
     /// The load: connections in a network namespace of its own
@@ -51,6 +54,7 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
         Subject::Sockets(args) => sockets::start(workspace, args),
         Subject::Hold(args) => sockets::hold(args),
         Subject::Capture(args) => capture::start(workspace, args),
+        Subject::Packets(args) => packets::start(workspace, args),
         Subject::Hooks(args) => hooks::start(workspace, args),
         Subject::Churn(args) => churn::start(args),
     }
