@@ -14,6 +14,7 @@ pub mod interface;
 pub mod ip;
 pub mod kind;
 pub mod label;
+pub mod ladder;
 pub mod lsof;
 pub mod netstat;
 pub mod packet;
