@@ -24,10 +24,23 @@ pub enum Plan {
     List(Glossary),
     /// The interfaces.
     Interfaces,
-    Read { path: PathBuf, show: Box<Show>, count: Option<NonZeroU64> },
+    Read {
+        path: PathBuf,
+        show: Box<Show>,
+        count: Option<NonZeroU64>,
+    },
     /// Packets of a file into another.
-    Copy { path: PathBuf, show: Box<Show>, count: Option<NonZeroU64>, to: To },
-    Live { capture: Box<CaptureArgs>, show: Box<Show>, rotation: Rotation },
+    Copy {
+        path: PathBuf,
+        show: Box<Show>,
+        count: Option<NonZeroU64>,
+        to: To,
+    },
+    Live {
+        capture: Box<CaptureArgs>,
+        show: Box<Show>,
+        rotation: Rotation,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -144,8 +157,7 @@ pub fn tshark(args: &TsharkArgs) -> Result<Plan, Error> {
         }
         return live_plan(args, live, show);
     };
-    for (option, given) in
-        [('i', !args.interface.is_empty()), ('f', args.capture_filter.is_some())]
+    for (option, given) in [('i', !args.interface.is_empty()), ('f', args.capture_filter.is_some())]
     {
         if given {
             return Err(Error::LiveOnly { option });

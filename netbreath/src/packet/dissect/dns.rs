@@ -115,14 +115,16 @@ fn message(c: &mut Context<'_>, whole: Buf<'_>, prefix: usize, is_multicast: boo
             node.len = (at - begin) as u32;
         }
     }
-    for (count, title) in counts
-        .into_iter()
-        .skip(1)
-        .zip(["Answers", "Authoritative nameservers", "Additional records"])
-    {
+    for (count, title) in counts.into_iter().skip(1).zip([
+        "Answers",
+        "Authoritative nameservers",
+        "Additional records",
+    ]) {
         if count == 0 {
             continue;
         }
+        // Where the first is cut away, there is no title for it either.
+        buf.get(at, 1)?;
         c.title(buf, at, 0, format_args!("{title}"));
         let place = c.place();
         c.open();
@@ -297,7 +299,7 @@ fn question(
 }
 
 /// Seconds in words: `5 minutes`.
-fn duration(seconds: u32) -> String {
+pub fn duration(seconds: u32) -> String {
     if seconds == 0 {
         return "0 seconds".to_owned();
     }
@@ -375,8 +377,10 @@ fn record(c: &mut Context<'_>, m: &Message<'_>, at: usize) -> std::result::Resul
         c.add(dns::RESP_LEN, buf, at + len + 8, 2, Value::Uint(size as u64));
         let more = contents(c, m, kind, data, size)?;
         if !more.is_empty() {
-            let text =
-                format!("{text}: type {short}, class {class}{}{more}", if m.is_multicast && class_word & 0x8000 != 0 { ", cache flush" } else { "" });
+            let text = format!(
+                "{text}: type {short}, class {class}{}{more}",
+                if m.is_multicast && class_word & 0x8000 != 0 { ", cache flush" } else { "" }
+            );
             c.label_at(row, format_args!("{text}"));
         }
     }
@@ -395,12 +399,13 @@ fn contents(
 ) -> std::result::Result<String, Cut> {
     let buf = m.buf;
     let mut title = String::new();
-    let one = |c: &mut Context<'_>, id: Id, at: usize| -> std::result::Result<(String, usize), Cut> {
-        let (text, len, _) = name(m, at)?;
-        let value = c.text(format_args!("{text}"));
-        c.add(id, buf, at, len, value);
-        Ok((text, len))
-    };
+    let one =
+        |c: &mut Context<'_>, id: Id, at: usize| -> std::result::Result<(String, usize), Cut> {
+            let (text, len, _) = name(m, at)?;
+            let value = c.text(format_args!("{text}"));
+            c.add(id, buf, at, len, value);
+            Ok((text, len))
+        };
     match kind {
         1 if size == 4 => {
             let addr: [u8; 4] = buf.array(at)?;
@@ -465,8 +470,11 @@ fn contents(
             let mut at = at;
             while at < end {
                 let len = usize::from(buf.u8(at)?);
-                let (id, whole) =
-                    if kind == 16 { (dns::TXT_LENGTH, dns::TXT) } else { (dns::SPF_LENGTH, dns::SPF) };
+                let (id, whole) = if kind == 16 {
+                    (dns::TXT_LENGTH, dns::TXT)
+                } else {
+                    (dns::SPF_LENGTH, dns::SPF)
+                };
                 c.add(id, buf, at, 1, Value::Uint(len as u64));
                 let bytes = buf.get(at + 1, len)?;
                 let value = c.lossy(bytes);
@@ -481,10 +489,8 @@ fn contents(
             c.add(dns::SRV_PORT, buf, at + 4, 2, Value::Uint(port.into()));
             let (text, _) = one(c, dns::SRV_TARGET, at + 6)?;
             info!(c, " {priority} {weight} {port} {text}");
-            let _ = write!(
-                title,
-                ", priority {priority}, weight {weight}, port {port}, target {text}"
-            );
+            let _ =
+                write!(title, ", priority {priority}, weight {weight}, port {port}, target {text}");
         }
         _ if size > 0 => {
             buf.get(at, size)?;
@@ -505,7 +511,7 @@ fn options(
     size: usize,
 ) -> Result {
     let buf = m.buf;
-    c.add(dns::RR_UDP_PAYLOAD_SIZE, buf, at + 2, 2, Value::Uint(payload.into()));
+    c.add(dns::RR_UDP_PAYLOAD_SIZE, buf, at + 2, 2, Value::Int(payload.into()));
     c.label(format_args!("UDP payload size: {payload}"));
     c.add(dns::RESP_EXT_RCODE, buf, at + 4, 1, Value::Uint((ttl >> 24).into()));
     c.add(dns::RESP_EDNS0_VERSION, buf, at + 5, 1, Value::Uint((ttl >> 16 & 255).into()));

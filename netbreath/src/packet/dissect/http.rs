@@ -12,8 +12,22 @@ const MOST_WAITING: usize = 64;
 const MOST_CONNECTIONS: usize = 65_536;
 
 const METHODS: [&str; 16] = [
-    "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "PROPFIND",
-    "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK",
+    "GET",
+    "POST",
+    "HEAD",
+    "PUT",
+    "DELETE",
+    "OPTIONS",
+    "CONNECT",
+    "TRACE",
+    "PATCH",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
 ];
 
 /// Ports on which HTTP is usual.
@@ -86,6 +100,21 @@ fn line(bytes: &[u8], at: usize) -> (&[u8], usize) {
     }
 }
 
+/// Text with its control characters spelt out.
+pub fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() + 4);
+    for c in String::from_utf8_lossy(bytes).chars() {
+        match c {
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            c if c.is_control() => text.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
 #[derive(Default)]
 struct Headers {
     host: Option<String>,
@@ -105,14 +134,9 @@ fn message<'b>(c: &mut Context<'_>, buf: Buf<'b>) -> std::result::Result<Buf<'b>
     c.enter(http::SELF, buf, bytes.len());
     let whole = c.place();
     c.open();
-    c.title(buf, 0, first_len, format_args!("{}", String::from_utf8_lossy(&bytes[..first_len])));
-    c.expert(
-        http::CHAT,
-        buf,
-        Severity::Chat,
-        Group::Sequence,
-        format_args!("{}", String::from_utf8_lossy(&bytes[..first_len])),
-    );
+    let written = escaped(&bytes[..first_len]);
+    c.title(buf, 0, first_len, format_args!("{written}"));
+    c.expert(http::CHAT, buf, Severity::Chat, Group::Sequence, format_args!("{written}"));
     c.open();
     let parts: Vec<&str> = text.splitn(3, ' ').collect();
     let uri = if is_response {
@@ -131,7 +155,8 @@ fn message<'b>(c: &mut Context<'_>, buf: Buf<'b>) -> std::result::Result<Buf<'b>
         }
         let (header, next) = line(bytes, at);
         if header.is_empty() {
-            c.title(buf, at, next - at, format_args!("\r\n"));
+            let written = escaped(&bytes[at..next]);
+            c.title(buf, at, next - at, format_args!("{written}"));
             at = next;
             break;
         }
@@ -445,4 +470,3 @@ fn known(name: &str) -> Option<Id> {
         _ => return None,
     })
 }
-

@@ -11,7 +11,9 @@ pub fn is_text(kind: &str) -> bool {
     kind.starts_with("text/")
         || matches!(
             kind,
-            "application/javascript" | "application/x-javascript" | "application/x-ns-proxy-autoconfig"
+            "application/javascript"
+                | "application/x-javascript"
+                | "application/x-ns-proxy-autoconfig"
         )
 }
 
@@ -27,7 +29,8 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>, kind: &str) -> Result {
     c.open();
     let mut at = 0;
     for line in lines.into_iter().take(MOST) {
-        c.title(buf, at, line.len(), format_args!("{}", String::from_utf8_lossy(line)));
+        let written = super::http::escaped(line);
+        c.title(buf, at, line.len(), format_args!("{written}"));
         at += line.len();
     }
     c.close();
