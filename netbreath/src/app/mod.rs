@@ -22,7 +22,7 @@ use netbreath::{answer, plan};
 use doctor::doctor;
 use lesson::{explain, tour};
 use network::{network, services};
-use packet::{Look, capture, read_capture, shape, tcpdump};
+use packet::{Look, capture, read_capture, shape, tcpdump, tshark};
 use socket::{follow_netstat, follow_ss, lsof, netstat, ss, who};
 use top::top;
 use trace::{record, show, trace};
@@ -36,6 +36,7 @@ pub fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             capture(&args, |plan| Ok(Look { shape: shape(&plan.to), ..Look::default() }))
         }
         Command::Tcpdump(args) => tcpdump(&args),
+        Command::Tshark(args) => tshark(&args),
         Command::Ifconfig(args) => network(plan::network::ifconfig(&args)),
         Command::Ip(args) => network(plan::network::ip(&args)),
         Command::Route(args) => network(plan::network::route(&args)),
