@@ -103,7 +103,15 @@ pub fn show_packets(args: &TcpdumpArgs) -> Result<ExitCode, Failure> {
             return Ok(shape(&plan.to));
         }
         let naming = if plan.names { Some(Naming::system(waits)?) } else { None };
-        Ok(Shape::Tcpdump(Box::new(Printer::new(plan.style, naming))))
+        let mut printer = Printer::new(plan.style, naming);
+        // Why ignored: an interface of a file without a name is shown as a question mark.
+        if let Ok(mut network) = host::network::Network::open()
+            && let Ok(links) = network.links(false)
+        {
+            let names = links.into_iter().map(|link| (link.ifindex, link.ifname));
+            printer.set_interfaces(names.collect());
+        }
+        Ok(Shape::Tcpdump(Box::new(printer)))
     };
     match &plan.from {
         Origin::File { path, filter } => {
