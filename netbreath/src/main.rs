@@ -6,22 +6,25 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
 use netbreath::capture::{Capturing, Shape, Target};
+use netbreath::check::Check;
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
-    CaptureArgs, Cli, Command, DoctorArgs, FormatName, HookName, LsofArgs, NetstatArgs,
+    CaptureArgs, CheckArgs, Cli, Command, DoctorArgs, FormatName, HookName, LsofArgs, NetstatArgs,
     ServicesArgs, Speed, SsArgs, TopArgs, TraceArgs, WhoArgs,
 };
+use netbreath::command::Running;
 use netbreath::doctor::Health;
 use netbreath::format::pcapng::Encoder;
 use netbreath::host::Host;
-use netbreath::lint::Thresholds;
 use netbreath::output::Output;
 use netbreath::plan::capture::To;
 use netbreath::plan::network::Plan;
+use netbreath::run::judge::Judging;
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run, Signal};
 use netbreath::source::merge::Merged;
 use netbreath::source::packet::Live;
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Lsof(args) => lsof(&args),
         Command::Who(args) => who(&args),
         Command::Services(args) => services(&args),
+        Command::Check(args) => check(&args),
         Command::Doctor(args) => doctor(&args),
     };
     result.unwrap_or_else(|Failure { code, error }| {
@@ -97,7 +101,10 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
-    let plan = plan::trace(args, &host::System)?;
+    let mut plan = plan::trace(args, &host::System)?;
+    if let Some(thresholds) = &mut plan.output.lint {
+        *thresholds = doctor::thresholds();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -154,7 +161,7 @@ fn top(args: &TopArgs) -> Result<ExitCode, Failure> {
         timezone: plan.output.style.timezone.clone(),
     };
     let max_sockets = args.max_sockets as usize;
-    let mut model = Model::new(look, Thresholds::default(), max_sockets);
+    let mut model = Model::new(look, doctor::thresholds(), max_sockets);
     if let Some(file) = &args.replay {
         let speed = match args.speed {
             Speed::Times(times) => times,
@@ -229,6 +236,52 @@ fn top(args: &TopArgs) -> Result<ExitCode, Failure> {
         Some(Signal::Interrupt) => 130,
         Some(Signal::Terminate) => 143,
         None => 0,
+    }))
+}
+
+/// Judges connections by rules.
+fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
+    let rules = plan::check::rules(args, doctor::thresholds())?;
+    let plan = plan::trace(&args.trace(), &host::System)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the loop that waits for events")?;
+    let begin = Instant::now();
+    let (judged, started) = runtime.block_on(async {
+        if let Some(recording) = &plan.replay {
+            let signals = OwnSignals::catch()?;
+            let mut source = replay::open(recording)?;
+            let judging = Judging { signals, command: None, duration: None, clock: None };
+            return Ok::<_, Failure>((judging.run(&mut source, Check::new(rules)).await?, false));
+        }
+        let mut source = ebpf::open(&plan.ask).map_err(|error| Failure {
+            code: if error.is_privilege() { PRIVILEGE } else { WRONG },
+            error: error.into(),
+        })?;
+        let signals = OwnSignals::catch()?;
+        let command = start(&plan.command, &mut source, plan.ready_file.as_deref())?;
+        let started = command.is_some();
+        let clock = Some(netbreath::source::now as fn() -> u64);
+        let judging = Judging { signals, command, duration: plan.duration, clock };
+        let judged = judging.run(&mut source, Check::new(rules)).await.map_err(|error| {
+            Failure { code: if started { OURS } else { WRONG }, error: error.into() }
+        })?;
+        Ok((judged, started))
+    })?;
+    let verdict = judged.check.verdict(judged.lost, begin.elapsed().as_secs_f64());
+    if let Some(path) = &args.junit {
+        fs::write(path, &verdict.junit).with_context(|| {
+            format!("cannot write the result to {}: choose another path", path.display())
+        })?;
+    }
+    print(verdict.text.as_bytes())?;
+    Ok(ExitCode::from(match (judged.signal, judged.command) {
+        (Some(Signal::Interrupt), _) if !started => 130,
+        (Some(Signal::Terminate), _) if !started => 143,
+        _ if !verdict.passed => 1,
+        (_, Some(code)) => code,
+        _ => 0,
     }))
 }
 
@@ -523,6 +576,29 @@ struct Session<'a> {
     max_sockets: usize,
 }
 
+/// Starts the command, if there is one, when it is followed.
+fn start<S: Source>(
+    command: &[OsString],
+    source: &mut S,
+    ready_file: Option<&Path>,
+) -> Result<Option<Running>, Failure> {
+    let failed = |error: command::Error| Failure { code: error.code(), error: error.into() };
+    let held = if command.is_empty() {
+        None
+    } else {
+        let caller = host::caller().context("cannot tell who called sudo")?;
+        let held = command::hold(command, caller).map_err(failed)?;
+        source.follow(held.pid()).context("cannot follow the command")?;
+        Some(held)
+    };
+    if let Some(path) = ready_file {
+        fs::write(path, "ready\n").with_context(|| {
+            format!("cannot write the ready file {}: choose another path", path.display())
+        })?;
+    }
+    held.map(|held| held.release().map_err(failed)).transpose()
+}
+
 /// Starts the command, if there is one, and runs until the end.
 async fn follow<S: Source>(
     session: &Session<'_>,
@@ -530,29 +606,14 @@ async fn follow<S: Source>(
     out: Output,
 ) -> Result<Outcome, Failure> {
     let signals = OwnSignals::catch()?;
-    let held = if session.command.is_empty() {
-        None
-    } else {
-        let caller = host::caller().context("cannot tell who called sudo")?;
-        let failed = |error: command::Error| Failure { code: error.code(), error: error.into() };
-        let held = command::hold(session.command, caller).map_err(failed)?;
-        source.follow(held.pid()).context("cannot follow the command")?;
-        Some((held, failed))
-    };
-    if let Some(path) = session.ready_file {
-        fs::write(path, "ready\n").with_context(|| {
-            format!("cannot write the ready file {}: choose another path", path.display())
-        })?;
-    }
-    let started = held.is_some();
-    let command = match held {
-        Some((held, failed)) => Some(held.release().map_err(failed)?),
-        None => None,
-    };
+    let command = start(session.command, &mut source, session.ready_file)?;
+    let started = command.is_some();
     let to = session.to.map_or(OsStr::new("standard output"), Path::as_os_str);
     let quiet = session.output.format != FormatName::Text || started || session.is_replay;
+    let lines = Lines::new(session.output);
+    let lines = if session.is_replay { lines } else { lines.with_clock(netbreath::source::now) };
     let run = Run {
-        lines: Lines::new(session.output),
+        lines,
         out,
         to: to.display().to_string(),
         talk: io::stderr(),

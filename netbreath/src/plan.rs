@@ -2,6 +2,7 @@
 //! what only the operating system knows is asked through [`Host`].
 
 pub mod capture;
+pub mod check;
 pub mod follow;
 mod ip;
 pub mod lsof;
@@ -24,6 +25,7 @@ use crate::event::{Event, Family};
 use crate::filter::{EventKind, Filter, Network};
 use crate::format::text::Style;
 use crate::host::{Host, Process};
+use crate::lint::Thresholds;
 use crate::source::Ask;
 use crate::view::Column;
 use crate::view::trace::{COLUMNS, KEYS, LEAST_NEEDED, USUAL, column_named};
@@ -57,6 +59,10 @@ pub struct Output {
     /// Columns of the terminal; none for a file or a pipe.
     pub width: Option<usize>,
     pub style: Style,
+    /// What is odd is told, from when on it is.
+    pub lint: Option<Thresholds>,
+    /// Only these kinds of events are shown; empty is all that come.
+    pub only: Vec<EventKind>,
     /// Host names instead of addresses.
     pub names: bool,
     /// Sockets that existed at the start are rows too.
@@ -169,13 +175,21 @@ pub enum Error {
          since 1970; leave --timestamps out"
     )]
     TimestampsOfData { format: &'static str },
+    #[error("there is nothing to check: give a rule, such as --deny rst or --max-close-wait 1s")]
+    NoRule,
     #[error("a recording cannot be filtered yet, and runs no COMMAND")]
     FilteredReplay,
 }
 
 /// What `args` mean on `host`.
 pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
-    let filter = filter(args, host)?;
+    let mut filter = filter(args, host)?;
+    if args.lint && !filter.events.is_empty() {
+        // Lints judge by all that happens, whatever of it is shown.
+        let missing = EventKind::USUAL.iter().filter(|kind| !filter.events.contains(kind));
+        let missing: Vec<EventKind> = missing.copied().collect();
+        filter.events.extend(missing);
+    }
     if args.replay.is_some() {
         // A live source evaluates filters in the kernel; there is none here.
         let unfiltered = Filter { events: filter.events.clone(), ..Filter::default() };
@@ -550,6 +564,8 @@ fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
             timestamps: args.timestamps.unwrap_or_default(),
             timezone: TimeZone::system(),
         },
+        lint: args.lint.then(Thresholds::default),
+        only: if args.lint { args.event.clone() } else { Vec::new() },
         names: !args.numeric,
         seeds: args.event.iter().any(|kind| matches!(kind, EventKind::Seed | EventKind::All)),
         processes: args.event.iter().any(|kind| kind.is_of_process() || *kind == EventKind::All),

@@ -4,12 +4,14 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod capture;
+mod check;
 pub mod network;
 pub mod socket;
 mod top;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
+pub use check::{CheckArgs, Deny};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use top::{Speed, TopArgs};
@@ -42,6 +44,7 @@ pub enum Command {
     Lsof(Box<LsofArgs>),
     Who(WhoArgs),
     Services(ServicesArgs),
+    Check(Box<CheckArgs>),
     Doctor(DoctorArgs),
 }
 

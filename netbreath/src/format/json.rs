@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::{Format, misleads, put};
-use crate::event::{Event, Gap, write_json};
+use crate::event::{Event, Gap, write_finding, write_json};
+use crate::lint::Finding;
 use crate::view::change;
 use crate::view::socket::Held;
 use crate::view::{Cell, Column, Field};
@@ -76,6 +77,11 @@ impl<R> Format<R> for Json<R> {
     fn gap(&mut self, event: &Event, _: &Gap, out: &mut Vec<u8>) {
         self.separate(out);
         write_json(event, self.boot, out);
+    }
+
+    fn finding(&mut self, finding: &Finding, out: &mut Vec<u8>) {
+        self.separate(out);
+        write_finding(finding, self.boot, out);
     }
 
     fn clock(&mut self, boot: i64) {

@@ -193,6 +193,8 @@ pub fn output(watch: &Watch, host: &impl Host) -> Output {
             timestamps: Default::default(),
             timezone: TimeZone::system(),
         },
+        lint: None,
+        only: Vec::new(),
         names: false,
         seeds: false,
         processes: false,

@@ -41,12 +41,18 @@ pub fn open(path: &Path) -> Result<Replay, Error> {
 
 impl Replay {
     fn line(&mut self) -> Result<Option<Event>, Error> {
-        let Some(text) = self.lines.next() else {
-            return Ok(None);
+        let text = loop {
+            let Some(text) = self.lines.next() else {
+                return Ok(None);
+            };
+            self.number += 1;
+            let failed = |source| Error::Read { path: self.path.clone(), source };
+            let text = text.map_err(failed)?;
+            if !is_judgement(&text) {
+                break text;
+            }
         };
-        self.number += 1;
         let (path, number) = (&self.path, self.number);
-        let text = text.map_err(|source| Error::Read { path: path.clone(), source })?;
         let line: Line = serde_json::from_str(&text).map_err(|source| Error::Json {
             path: path.clone(),
             number,
@@ -64,6 +70,13 @@ impl Replay {
         }
         Ok(Some(event))
     }
+}
+
+/// Whether a line is what `--lint` found. It is no event: whoever reads the recording
+/// judges anew.
+fn is_judgement(line: &str) -> bool {
+    let keys = line.strip_prefix("{\"at\":").and_then(|rest| rest.split_once(','));
+    keys.is_some_and(|(_, rest)| rest.starts_with("\"event\":\"lint\","))
 }
 
 impl Source for Replay {
