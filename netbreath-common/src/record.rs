@@ -140,8 +140,9 @@ pub struct Owner {
     pub exec: u32,
 }
 
-/// The two ends of a connection.
-#[repr(C)]
+/// The two ends of a connection. Its alignment lets them be copied by words: byte by byte is
+/// four times the work, and eight times that of the verifier.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
     /// Local address; IPv4 as `::ffff:a.b.c.d`.

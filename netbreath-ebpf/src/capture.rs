@@ -10,7 +10,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use netbreath_common::packet::{Counts, INTERFACES as MOST, Interface, Packet, ROOMS};
 
-use crate::emit;
+use crate::{emit, word};
 
 /// Packets. The loader sets the size.
 #[map]
@@ -105,7 +105,7 @@ fn put<const N: usize>(skb: *mut __sk_buff, packet: &Packet) -> Kept {
     let room = entry.as_mut_ptr();
     let len = bounded::<N>(packet.kept.into());
     let read = unsafe {
-        (&raw mut (*room).packet).write(*packet);
+        word::copy(packet, &raw mut (*room).packet);
         let bytes = &raw mut (*room).bytes;
         bpf_skb_load_bytes(skb.cast(), 0, bytes.cast(), len as u32)
     };

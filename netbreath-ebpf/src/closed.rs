@@ -15,7 +15,7 @@ use crate::kernel::{Kernel, Untyped};
 use crate::slot::{Ended, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
-use crate::{config, emit, task};
+use crate::{config, emit, task, word};
 
 const CLOSE: i32 = TcpState::Close as i32;
 
@@ -175,7 +175,7 @@ fn connect_failed<K: Sock>(sk: K, slot: &Slot, at: u64) {
     emit::record::<ConnectFailed>(Hook::SockState, Kind::ConnectFailed, at, |record| {
         let record = record.as_mut_ptr();
         unsafe {
-            (&raw mut (*record).socket).write(slot.socket);
+            word::copy(&raw const slot.socket, &raw mut (*record).socket);
             (&raw mut (*record).tried).write(tried);
             (&raw mut (*record).errno).write(errno);
             (&raw mut (*record).syns).write(syns);
@@ -193,7 +193,7 @@ fn closed<K: Sock>(sk: K, slot: &Slot, at: u64) {
     emit::record::<Closed>(Hook::SockState, Kind::Closed, at, |record| {
         let record = record.as_mut_ptr();
         unsafe {
-            (&raw mut (*record).socket).write(slot.socket);
+            word::copy(&raw const slot.socket, &raw mut (*record).socket);
             (&raw mut (*record).lasted).write(since(slot.begun, at));
             (&raw mut (*record).connecting).write(since(slot.begun, slot.established));
             (&raw mut (*record).errno).write(errno);

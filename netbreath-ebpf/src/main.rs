@@ -24,6 +24,7 @@ mod subject;
 mod task;
 mod udp;
 mod unix;
+mod word;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {

@@ -23,7 +23,7 @@ use crate::kernel::{Callback, Kernel, Untyped};
 use crate::slot::{self, Slot};
 use crate::task::Current as _;
 use crate::udp::Handle;
-use crate::{config, filter, sock, task};
+use crate::{config, filter, sock, task, word};
 
 const IPPROTO_TCP: u8 = 6;
 const IPPROTO_UDP: u8 = 17;
@@ -299,7 +299,7 @@ fn mini(bare: Untyped, party: &mut Party) {
         // The kernel answers before anybody has the connection: it is its listener's.
         if let Some(listener) = bare.follow(config::SOCK_LISTENER()) {
             if let Some(owner) = half_open::listener(listener.addr()) {
-                party.owner = *owner;
+                unsafe { word::copy(owner, &raw mut party.owner) };
                 party.owner.how = How::Inherited as u8;
             }
             party.cgroup = sock::cgroup(listener);
@@ -309,7 +309,7 @@ fn mini(bare: Untyped, party: &mut Party) {
     }
     if let Some(left) = LEFT.get_ptr(party.id) {
         let left = unsafe { &*left };
-        party.owner = left.owner;
+        unsafe { word::copy(&raw const left.owner, &raw mut party.owner) };
         party.cgroup = left.cgroup;
     }
     party.selected = filter::selects(&party.owner).into();
@@ -322,7 +322,7 @@ fn stream(sk: Callback, party: &mut Party) {
         if slot.socket.id != 0 {
             party.id = slot.socket.id;
         }
-        party.owner = *slot::owner(slot);
+        unsafe { word::copy(slot::owner(slot), &raw mut party.owner) };
         party.cgroup = slot.socket.cgroup;
     }
 }
@@ -332,7 +332,7 @@ fn stream(sk: Callback, party: &mut Party) {
 fn datagram(sk: *const c_void, party: &mut Party) {
     if let Some(slot) = Handle::of(sk).find() {
         party.id = slot.socket.id;
-        party.owner = slot.socket.owner;
+        unsafe { word::copy(&raw const slot.socket.owner, &raw mut party.owner) };
         party.cgroup = slot.socket.cgroup;
     }
 }

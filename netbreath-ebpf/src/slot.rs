@@ -28,7 +28,7 @@ use netbreath_common::miss::Miss;
 use netbreath_common::record::{Flow, Owner, STATES, Socket};
 
 use crate::kernel::{Kernel, Typed};
-use crate::{closed, config, emit, filter};
+use crate::{closed, config, emit, filter, word};
 
 /// The slot is in the map, not here.
 pub const PARKED: u32 = 1 << 0;
@@ -215,8 +215,8 @@ fn arrive(slot: &mut Slot) {
     let turn = unsafe { (&raw const slot.turn).read_volatile() };
     if turn & ACCEPTED != 0 {
         slot.turn = turn & !ACCEPTED;
-        slot.socket.owner = slot.acceptor;
-        slot.socket.opener = slot.acceptor;
+        unsafe { word::copy(&raw const slot.acceptor, &raw mut slot.socket.owner) };
+        unsafe { word::copy(&raw const slot.acceptor, &raw mut slot.socket.opener) };
     }
 }
 
@@ -227,8 +227,8 @@ fn arrive(slot: &mut Slot) {
 pub fn take_turn(slot: &mut Slot, at: u64) -> u64 {
     let (at, accepted) = turn(slot, at, 0);
     if accepted {
-        slot.socket.owner = slot.acceptor;
-        slot.socket.opener = slot.acceptor;
+        unsafe { word::copy(&raw const slot.acceptor, &raw mut slot.socket.owner) };
+        unsafe { word::copy(&raw const slot.acceptor, &raw mut slot.socket.opener) };
     }
     at
 }
@@ -295,8 +295,8 @@ fn locate<K: Kernel>(sk: K) -> Option<&'static mut Slot> {
 #[inline(always)]
 fn claim(home: &'static mut Slot, parked: &mut Slot, addr: u64) -> Option<&'static mut Slot> {
     arrive(parked);
-    home.socket.owner = parked.socket.owner;
-    home.socket.opener = parked.socket.opener;
+    unsafe { word::copy(&raw const parked.socket.owner, &raw mut home.socket.owner) };
+    unsafe { word::copy(&raw const parked.socket.opener, &raw mut home.socket.opener) };
     home.flags = parked.flags & SELECTED;
     home.turn = parked.turn;
     let _ = SLOTS_BY_ADDR.remove(addr);
@@ -324,17 +324,10 @@ pub fn enter<K: Kernel>(sk: K, slot: &mut Slot, state: i32) {
 /// Moves a parked slot to its socket.
 #[inline(always)]
 fn adopt(home: &'static mut Slot, parked: &Slot, addr: u64) -> Option<&'static mut Slot> {
-    // By words, and volatile: else this becomes a call of a loop over bytes.
-    const WORDS: usize = size_of::<Slot>() / size_of::<u64>();
-    let (from, to) = (ptr::from_ref(parked).cast::<u64>(), ptr::from_mut(home).cast::<u64>());
-    for i in 0..WORDS {
-        unsafe { to.add(i).write_volatile(from.add(i).read_volatile()) };
-    }
+    unsafe { word::copy(parked, &raw mut *home) };
     let _ = SLOTS_BY_ADDR.remove(addr);
     Some(home)
 }
-
-const _: () = assert!(size_of::<Slot>().is_multiple_of(size_of::<u64>()));
 
 /// An empty slot for a socket, in place of any that it has. Without it, `miss` is what
 /// happens.

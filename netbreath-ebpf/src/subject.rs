@@ -9,7 +9,7 @@ use crate::filter::{self, Verdict};
 use crate::kernel::{Kernel, Untyped};
 use crate::slot::{self, EMPTY, IGNORED, SELECTED, Slot};
 use crate::sock::{self, Sock};
-use crate::{config, packet};
+use crate::{config, packet, word};
 
 /// The socket of a segment.
 pub struct Subject {
@@ -95,8 +95,8 @@ impl Subject {
     pub fn write<K: Sock>(&self, sk: K, skb: Option<Untyped>, to: *mut Socket, at: u64) {
         let to = unsafe {
             match &self.slot {
-                Some(slot) => to.write(slot.socket),
-                None => to.write(EMPTY.socket),
+                Some(slot) => word::copy(&raw const slot.socket, to),
+                None => word::copy(&raw const EMPTY.socket, to),
             }
             &mut *to
         };
@@ -118,7 +118,7 @@ impl Subject {
                 inherit(&mut to.owner);
             }
         }
-        to.opener = to.owner;
+        unsafe { word::copy(&raw const to.owner, &raw mut to.opener) };
         to.flow.sport = 0;
         ends(sk, skb, &mut to.flow);
     }

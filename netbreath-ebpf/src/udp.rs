@@ -18,7 +18,7 @@ use netbreath_common::record::{Flow, Handover, How, Kind, Owner, Socket, Traffic
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Untyped};
 use crate::task::Current as _;
-use crate::{config, emit, filter, sock, task};
+use crate::{config, emit, filter, sock, task, word};
 
 /// The filters on the owner let it through.
 const SELECTED: u32 = 1 << 0;
@@ -173,7 +173,7 @@ fn take(handle: Handle, slot: &mut Slot, owner: Owner, at: u64, hook: Hook) {
     emit::record::<Handover>(hook, Kind::Owner, at, |record| {
         let record = record.as_mut_ptr();
         unsafe {
-            (&raw mut (*record).socket).write(slot.socket);
+            word::copy(&raw const slot.socket, &raw mut (*record).socket);
             (&raw mut (*record).from).write(from);
         }
     });
@@ -237,7 +237,7 @@ pub fn received(handle: Handle, slot: &mut Slot, bytes: u32, at: u64, hook: Hook
     }
     if slot.received.dport == 0 {
         handle.refresh(slot);
-        slot.received = slot.socket.flow;
+        unsafe { word::copy(&raw const slot.socket.flow, &raw mut slot.received) };
     }
     let flow = slot.received;
     if tell(handle, slot, UdpWhat::Receive, bytes, &flow, at, hook) {
@@ -309,7 +309,7 @@ fn send(slot: &Slot, what: UdpWhat, len: u32, flow: &Flow, at: u64, hook: Hook) 
     emit::record::<Udp>(hook, Kind::Udp, at, |record| {
         let record = record.as_mut_ptr();
         unsafe {
-            (&raw mut (*record).socket).write(slot.socket);
+            word::copy(&raw const slot.socket, &raw mut (*record).socket);
             (&raw mut (*record).socket.flow).write(*flow);
             (&raw mut (*record).traffic).write(slot.traffic);
             (&raw mut (*record).len).write(len);

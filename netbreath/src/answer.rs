@@ -26,6 +26,7 @@ use crate::view::interface::Interface;
 use crate::view::ip::Select;
 use crate::view::{Column, arp, explain, group, ifconfig, interface, ip, kind, route, statistic};
 
+pub mod lesson;
 pub mod lsof;
 pub mod socket;
 pub mod who;

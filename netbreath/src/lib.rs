@@ -20,6 +20,7 @@ pub mod event;
 pub mod filter;
 pub mod format;
 pub mod host;
+pub mod lesson;
 pub mod life;
 pub mod lint;
 pub mod name;

@@ -14,8 +14,8 @@ use netbreath::capture::{Capturing, Shape, Target};
 use netbreath::check::Check;
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
-    CaptureArgs, CheckArgs, Cli, Command, DoctorArgs, FormatName, HookName, LsofArgs, NetstatArgs,
-    ServicesArgs, Speed, SsArgs, TopArgs, TraceArgs, WhoArgs,
+    CaptureArgs, CheckArgs, Cli, Command, DoctorArgs, ExplainArgs, FormatName, HookName, LsofArgs,
+    NetstatArgs, ServicesArgs, Speed, SsArgs, TopArgs, TraceArgs, WhoArgs,
 };
 use netbreath::command::Running;
 use netbreath::doctor::Health;
@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         Command::Who(args) => who(&args),
         Command::Services(args) => services(&args),
         Command::Check(args) => check(&args),
+        Command::Explain(args) => explain(&args),
         Command::Doctor(args) => doctor(&args),
     };
     result.unwrap_or_else(|Failure { code, error }| {
@@ -510,6 +511,17 @@ fn services(args: &ServicesArgs) -> Result<ExitCode, Failure> {
     let terminal = host::System.terminal();
     answer::services(args.query.as_deref(), args.format, terminal, &mut out).map_err(unanswered)?;
     print(&out)
+}
+
+/// Explains a topic, or lists them all.
+fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let language = args.lang.unwrap_or(terminal.language);
+    let (text, code) = answer::lesson::explain(&args.topic.join(" "), language, terminal);
+    match code {
+        0 => print(text.as_bytes()),
+        code => Err(Failure { code, error: anyhow!(text) }),
+    }
 }
 
 fn unwatched(error: netlink::Error) -> Failure {

@@ -25,6 +25,7 @@ use crate::event::{Event, Family};
 use crate::filter::{EventKind, Filter, Network};
 use crate::format::text::Style;
 use crate::host::{Host, Process};
+use crate::lesson::line::Explained;
 use crate::lint::Thresholds;
 use crate::source::Ask;
 use crate::view::Column;
@@ -63,6 +64,8 @@ pub struct Output {
     pub lint: Option<Thresholds>,
     /// Only these kinds of events are shown; empty is all that come.
     pub only: Vec<EventKind>,
+    /// Each row is explained.
+    pub explain: Option<Explained>,
     /// Host names instead of addresses.
     pub names: bool,
     /// Sockets that existed at the start are rows too.
@@ -177,6 +180,8 @@ pub enum Error {
     TimestampsOfData { format: &'static str },
     #[error("there is nothing to check: give a rule, such as --deny rst or --max-close-wait 1s")]
     NoRule,
+    #[error("--explain is text: leave --format out")]
+    ExplainText,
     #[error("a recording cannot be filtered yet, and runs no COMMAND")]
     FilteredReplay,
 }
@@ -529,6 +534,9 @@ fn duration(typed: &str) -> Result<Duration, Error> {
 
 fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
     let format = args.format;
+    if args.explain.explain && format != FormatName::Text {
+        return Err(Error::ExplainText);
+    }
     let name = match format {
         FormatName::Text => None,
         FormatName::Json => Some("json"),
@@ -544,16 +552,19 @@ fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
     let (columns, spare) = chosen(&args.columns)?;
     let terminal = host.terminal();
     let on_terminal = terminal.stdout && args.output.is_none();
+    // Terminals that do not tell their width are taken for the classic one.
+    let width = on_terminal.then(|| match terminal.width {
+        None | Some(0) => 80,
+        Some(width) => width.into(),
+    });
+    let language = args.explain.lang.unwrap_or(terminal.language);
     Ok(Output {
         format,
         columns,
         keys: &KEYS,
         spare,
-        // Terminals that do not tell their width are taken for the classic one.
-        width: on_terminal.then(|| match terminal.width {
-            None | Some(0) => 80,
-            Some(width) => width.into(),
-        }),
+        width,
+        explain: args.explain.explain.then(|| Explained::new(language, width)),
         style: Style {
             colour: match args.color {
                 ColorChoice::Always => true,
@@ -857,8 +868,14 @@ mod tests {
 
     #[test]
     fn colour_and_width_are_for_terminals() {
-        let terminal =
-            Terminal { stdout: true, stderr: true, width: Some(100), no_colour: false, utf8: true };
+        let terminal = Terminal {
+            stdout: true,
+            stderr: true,
+            width: Some(100),
+            no_colour: false,
+            utf8: true,
+            language: Default::default(),
+        };
         let output = |terminal, line| {
             let output = on(terminal, line).unwrap().output;
             (output.width, output.style.colour)

@@ -21,6 +21,7 @@ use crate::format::csv::Csv;
 use crate::format::json::Json;
 use crate::format::jsonl::Jsonl;
 use crate::format::text::Text;
+use crate::lesson::line::Explained;
 use crate::lint::{Finding, Lints};
 use crate::name::Names;
 use crate::plan::Output;
@@ -58,6 +59,7 @@ pub struct Lines {
     findings: Vec<Finding>,
     /// The clock of a live source.
     clock: Option<fn() -> u64>,
+    explain: Option<Explained>,
 }
 
 enum Shape {
@@ -93,6 +95,7 @@ impl Lines {
             lints: output.lint.map(Lints::new),
             findings: Vec::new(),
             clock: None,
+            explain: output.explain,
         }
     }
 
@@ -180,7 +183,12 @@ impl Lines {
             Shape::Sheet(format) => match &event.body {
                 Body::Clock { boot } => format.clock(*boot),
                 Body::Gap(gap) => format.gap(event, gap, out),
-                _ if counts => format.row(event, out),
+                _ if counts => {
+                    format.row(event, out);
+                    if let Some(explained) = self.explain {
+                        explained.event(event, out);
+                    }
+                }
                 _ => {}
             },
         }

@@ -329,3 +329,53 @@ fn a_kernel_without_type_information_is_an_error_that_says_what_to_do() {
         assert!(stderr.contains(why) && stderr.contains("--btf FILE"), "{stderr}");
     }
 }
+
+#[test]
+fn explain_knows_topics_and_suggests_near_ones() {
+    let (code, out, _) = run(&["explain", "syn-received"]);
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with("SYN_RECV (state of TCP)\n"), "{out}");
+    assert!(out.contains("9293, section 3.5"), "{out}");
+    // Three words, as a shell gives them where nobody has quoted them.
+    let (code, out, _) = run(&["explain", "estab", "to", "fin-wait-1", "--lang", "ja"]);
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with("ESTABLISHED -> FIN_WAIT1 (状態遷移)\n"), "{out}");
+    let japanese = netbreath(&["explain", "S."]).env("LC_ALL", "ja_JP.UTF-8").output().unwrap();
+    assert!(texts(japanese).1.contains("ハンドシェイク"));
+    let (code, out, err) = run(&["explain", "ESTABLISHD"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("near ones: ESTABLISHED"), "{err}");
+    let (code, out, _) = run(&["explain"]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("ECONNREFUSED") && out.contains("FIN_WAIT1 -> CLOSING"), "{out}");
+}
+
+#[test]
+fn tables_of_sockets_are_explained_line_by_line() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (pid, own) = (std::process::id(), format!("127.0.0.1:{port}"));
+    let internet = format!(":{port}");
+    for arguments in [
+        &["netstat", "-tlnp", "--explain", "--lang", "en"][..],
+        &["ss", "-tlnp", "--explain", "--lang", "en"],
+        &["lsof", "-nP", "-i", &internet, "--explain", "--lang", "en"],
+    ] {
+        let (code, out, err) = run(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {err}");
+        let lines: Vec<&str> = out.lines().collect();
+        let at = lines.iter().position(|line| line.contains(&own)).unwrap();
+        let explained: Vec<&str> = lines[at + 1..]
+            .iter()
+            .take_while(|line| line.starts_with("    "))
+            .map(|line| line.trim())
+            .collect();
+        let explained = explained.join(" ");
+        assert!(explained.starts_with("A server waits for connections"), "{arguments:?}: {out}");
+        assert!(explained.contains("reached from this machine only"), "{arguments:?}: {out}");
+        assert!(explained.contains(&format!("(process {pid})")), "{arguments:?}: {out}");
+    }
+    let (code, _, err) = run(&["ss", "-t", "--explain", "--format", "json"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("--explain is text"), "{err}");
+}

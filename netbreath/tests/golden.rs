@@ -132,3 +132,17 @@ fn columns_of_every_kind_in_text() {
     output.columns = ["time", "pid", "old"].iter().filter_map(|key| column_named(key)).collect();
     assert!(written(&output).starts_with("TIME                PID OLD\n"));
 }
+
+#[test]
+fn text_explained_in_both_languages() {
+    use netbreath::lesson::Language;
+    use netbreath::lesson::line::Explained;
+
+    for (language, name) in [(Language::En, "explained_en"), (Language::Ja, "explained_ja")] {
+        let mut output = script::output(FormatName::Text, Some(80));
+        output.explain = Some(Explained::new(language, Some(80)));
+        let text = written(&output);
+        harmless(&text);
+        insta::assert_snapshot!(name, text);
+    }
+}

@@ -24,7 +24,7 @@ use super::sock_state;
 use crate::filter::Verdict;
 use crate::kernel::{Kernel, Untyped};
 use crate::slot::Slot;
-use crate::{config, debug, emit, filter, slot, sock, task};
+use crate::{config, debug, emit, filter, slot, sock, task, word};
 
 /// No descriptor: the hook fires before the connection has one.
 const NO_FD: u32 = u32::MAX;
@@ -128,7 +128,7 @@ fn accept(sk: Untyped, fd: u32) -> bool {
         emit::record::<Accept>(Hook::Accept, Kind::Accept, at, |record| {
             let record = record.as_mut_ptr();
             unsafe {
-                (&raw mut (*record).socket).write(slot.socket);
+                word::copy(&raw const slot.socket, &raw mut (*record).socket);
                 (&raw mut (*record).socket.owner).write(owner);
                 (&raw mut (*record).socket.opener).write(owner);
                 (&raw mut (*record).queued).write(queued);

@@ -18,7 +18,7 @@ use netbreath_common::tcp::TcpState;
 use crate::filter::{self, Verdict};
 use crate::kernel::{Kernel, Untyped};
 use crate::slot::EMPTY;
-use crate::{config, emit, sock, task};
+use crate::{config, emit, sock, task, word};
 
 /// Threads in connect(): the descriptor and the address that they gave.
 #[map]
@@ -123,7 +123,7 @@ fn failed(sk: Untyped, address: Address, errno: u32) {
     emit::record::<ConnectFailed>(Hook::ConnectReturn, Kind::ConnectFailed, at, |record| {
         let record = record.as_mut_ptr();
         unsafe {
-            (&raw mut (*record).socket).write(EMPTY.socket);
+            word::copy(&raw const EMPTY.socket, &raw mut (*record).socket);
             let socket = &mut (*record).socket;
             sock::describe(sk, socket, at);
             socket.flow = Flow { proto: sock::protocol(sk), ..flow };

@@ -18,7 +18,7 @@ use netbreath_common::record::{DNS_KEPT, Dns, Flow, Kind};
 
 use crate::kernel::{Kernel, Untyped};
 use crate::udp::{self, Handle};
-use crate::{config, emit, sock, task};
+use crate::{config, emit, sock, task, word};
 
 #[cgroup_skb(egress)]
 fn nb_udp_out(ctx: SkBuffContext) -> i32 {
@@ -200,7 +200,7 @@ fn message(
             bpf_skb_load_bytes(skb.cast(), start as u32, message, kept as u32)
         };
         unsafe {
-            (&raw mut (*record).socket).write(slot.socket);
+            word::copy(&raw const slot.socket, &raw mut (*record).socket);
             (&raw mut (*record).socket.flow).write(*flow);
             (&raw mut (*record).len).write(if read == 0 { len as u32 } else { 0 });
             (&raw mut (*record).sent).write(out.into());

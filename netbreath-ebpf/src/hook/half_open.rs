@@ -19,7 +19,7 @@ use netbreath_common::tcp::TcpState;
 use crate::filter::{self, Verdict};
 use crate::kernel::{Callback, Kernel, Untyped};
 use crate::slot::IGNORED;
-use crate::{config, emit, slot, sock};
+use crate::{config, emit, slot, sock, word};
 
 /// When each half-open connection's SYN came, by its cookie. Those that come to nothing
 /// make room for younger ones.
@@ -75,7 +75,7 @@ fn fast_open(sk: Callback, bare: Untyped) {
     emit::record::<HalfOpen>(Hook::HalfOpen, Kind::HalfOpen, at, |record| {
         let record = record.as_mut_ptr();
         unsafe {
-            (&raw mut (*record).socket).write(slot.socket);
+            word::copy(&raw const slot.socket, &raw mut (*record).socket);
             (&raw mut (*record).retries).write(retries);
             (&raw mut (*record).zero).write(0);
         }

@@ -28,7 +28,7 @@ use crate::slot::{ACCEPTABLE, IGNORED, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
 use crate::udp::{self, Handle};
-use crate::{config, debug, emit, slot, sock, task};
+use crate::{config, debug, emit, slot, sock, task, word};
 
 #[btf_tracepoint(function = "sock_send_length")]
 fn nb_send_btf(ctx: BtfTracePointContext) -> i32 {
@@ -203,7 +203,7 @@ fn take<K: Sock + Current>(sk: K, slot: &mut Slot, pid: u32, hook: Hook) {
     emit::record::<Handover>(hook, Kind::Owner, at, |record| {
         let record = record.as_mut_ptr();
         unsafe {
-            (&raw mut (*record).socket).write(slot.socket);
+            word::copy(&raw const slot.socket, &raw mut (*record).socket);
             (&raw mut (*record).from).write(from);
         }
     });

@@ -17,7 +17,7 @@ use crate::filter::{self, Verdict};
 use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::EMPTY;
 use crate::sock::Sock;
-use crate::{config, emit, packet, sock, subject};
+use crate::{config, emit, packet, sock, subject, word};
 
 #[btf_tracepoint(function = "tcp_send_reset")]
 fn nb_rst_out_btf(ctx: BtfTracePointContext) -> i32 {
@@ -92,7 +92,7 @@ fn nobody(skb: Untyped, reason: u32) {
     emit::record::<Reset>(Hook::ResetSent, Kind::Reset, emit::now(), |record| {
         let record = record.as_mut_ptr();
         unsafe {
-            (&raw mut (*record).socket).write(EMPTY.socket);
+            word::copy(&raw const EMPTY.socket, &raw mut (*record).socket);
             (&raw mut (*record).socket.flow).write(flow);
             (&raw mut (*record).socket.flow.proto).write(6);
             (&raw mut (*record).socket.netns).write(netns);

@@ -23,7 +23,7 @@ use crate::kernel::{Kernel, Typed, Untyped};
 use crate::slot::{EMPTY, IGNORED, PENDINGS, Pending, Slot};
 use crate::sock::Sock;
 use crate::task::Current;
-use crate::{closed, config, debug, emit, filter, party, slot, sock, task};
+use crate::{closed, config, debug, emit, filter, party, slot, sock, task, word};
 
 /// The transition that each CPU told of last: the socket's address, the states.
 #[map]
@@ -359,7 +359,7 @@ pub fn send(slot: &Slot, transition: &Pending, hook: Hook) {
     emit::record::<State>(hook, Kind::State, transition.at, |record| {
         let record = record.as_mut_ptr();
         unsafe {
-            (&raw mut (*record).socket).write(slot.socket);
+            word::copy(&raw const slot.socket, &raw mut (*record).socket);
             (&raw mut (*record).in_state).write(transition.in_state);
             (&raw mut (*record).on_cpu).write(transition.on_cpu);
             (&raw mut (*record).old).write(transition.old);

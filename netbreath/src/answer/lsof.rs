@@ -40,7 +40,7 @@ pub fn lsof(
         labels.users(users(&entries));
     }
     match output {
-        Output::Table => lsof::text(&entries, layout, &labels, out),
+        Output::Table => lsof::text(&entries, &sockets, layout, &labels, out),
         Output::Pids => lsof::pids(&entries, out),
         Output::Fields { letters, nul } => {
             lsof::fields(&entries, letters, *nul, layout, &labels, out);

@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod capture;
 mod check;
+mod lesson;
 pub mod network;
 pub mod socket;
 mod top;
@@ -12,6 +13,7 @@ mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
 pub use check::{CheckArgs, Deny};
+pub use lesson::{Explain, ExplainArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use top::{Speed, TopArgs};
@@ -45,6 +47,7 @@ pub enum Command {
     Who(WhoArgs),
     Services(ServicesArgs),
     Check(Box<CheckArgs>),
+    Explain(ExplainArgs),
     Doctor(DoctorArgs),
 }
 

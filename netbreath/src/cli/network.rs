@@ -272,6 +272,10 @@ pub struct NetstatArgs {
     #[arg(short = 'v', long, hide = true)]
     pub verbose: bool,
 
+    /// Language of explanations of sockets; usually that of the locale
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    pub lang: Option<crate::lesson::Language>,
+
     #[command(flatten)]
     pub namespace: super::Namespace,
 

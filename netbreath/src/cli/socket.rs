@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Follow, FormatName};
+use super::{Explain, Follow, FormatName};
 
 /// Show sockets as ss does
 ///
@@ -127,6 +127,9 @@ pub struct SsArgs {
     #[arg(short = 'K', long, hide = true)]
     pub kill: bool,
 
+    #[command(flatten)]
+    pub explain: Explain,
+
     /// How to write it
     #[arg(long, value_enum, default_value_t)]
     pub format: FormatName,
@@ -242,6 +245,9 @@ pub struct LsofArgs {
     /// How many characters of a command to show (+c N); 0 is all
     #[arg(long, value_name = "N", default_value_t = 9)]
     pub command_width: usize,
+
+    #[command(flatten)]
+    pub explain: Explain,
 
     /// Files, by their names: who has them open
     #[arg(value_name = "FILE")]

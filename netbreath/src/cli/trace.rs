@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ColorChoice, FormatName};
+use super::{ColorChoice, Explain, FormatName};
 use crate::filter::EventKind;
 
 /// Show each change in the life of each TCP connection, and whose it is
@@ -63,6 +63,9 @@ pub struct TraceArgs {
     /// environment also turns `auto` off
     #[arg(long, value_enum, default_value_t, value_name = "WHEN", help_heading = OUTPUT)]
     pub color: ColorChoice,
+
+    #[command(flatten)]
+    pub explain: Explain,
 
     /// Write to this file instead of standard output
     #[arg(short = 'o', long, value_name = "FILE", help_heading = OUTPUT)]

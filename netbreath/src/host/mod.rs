@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::filter::Cgroup;
+use crate::lesson::Language;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -52,6 +53,8 @@ pub struct Terminal {
     pub no_colour: bool,
     /// The locale's encoding is UTF-8.
     pub utf8: bool,
+    /// The language of the environment's locale.
+    pub language: Language,
 }
 
 /// The user on whose behalf we run, where that is not the one whose rights we have.

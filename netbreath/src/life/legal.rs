@@ -32,6 +32,11 @@ const fn next(old: TcpState) -> u32 {
     bits
 }
 
+/// Whether a socket can go from `old` to `new`.
+pub const fn can_follow(old: TcpState, new: TcpState) -> bool {
+    next(old) & new.bit() != 0
+}
+
 /// What is wrong with a transition of a socket that was last seen in `last`; nothing if it
 /// can be. A socket that is new has no last state.
 #[inline]
@@ -49,7 +54,7 @@ pub fn fault(
         Some(last) => last == old,
         None => begins,
     };
-    if connected && next(old) & new.bit() != 0 {
+    if connected && can_follow(old, new) {
         return None;
     }
     Some(text(socket, last, old, new))

@@ -17,7 +17,7 @@ use netbreath_common::tcp::TcpState;
 use crate::event::{Body, Event, HalfOpen, Proto, Seed, Socket, SocketId, State, Via};
 use crate::source::gap;
 
-mod legal;
+pub mod legal;
 mod socket;
 mod wheel;
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use netbreath_common::tcp::TcpState;
 
 use super::socket::Error;
-use crate::cli::{Follow, FormatName, Namespace, NetstatArgs, SsArgs, TraceArgs};
+use crate::cli::{Explain, Follow, FormatName, Namespace, NetstatArgs, SsArgs, TraceArgs};
 use crate::filter::EventKind;
 use crate::view::ss::filter::{self, Filter, Host, Lookup, Side};
 
@@ -31,6 +31,7 @@ pub fn ss(args: &SsArgs, lookup: &dyn Lookup) -> Result<TraceArgs, Error> {
     }
     let kinds = Kinds { tcp: args.tcp, udp: args.udp, unix: args.unix };
     let mut trace = base(kinds, &args.namespace, &args.follow, args.format);
+    trace.explain = args.explain;
     trace.numeric = !args.resolve;
     trace.ipv4 = args.ipv4;
     trace.ipv6 = args.ipv6;
@@ -52,6 +53,7 @@ pub fn netstat(args: &NetstatArgs) -> Result<TraceArgs, Error> {
     }
     let kinds = Kinds { tcp: args.tcp, udp: args.udp, unix: args.unix };
     let mut trace = base(kinds, &args.namespace, &args.more.follow, args.more.format);
+    trace.explain = Explain { explain: args.more.explain, lang: args.lang };
     trace.event.push(EventKind::Seed);
     trace.numeric = args.numeric || args.numeric_hosts;
     trace.ipv4 = args.ipv4 && !args.ipv6;

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use super::socket::Names;
 use crate::cli::{FormatName, LsofArgs};
 use crate::host::Terminal;
+use crate::lesson::line::Explained;
 use crate::view::lsof::Layout;
 use crate::view::lsof::select::{
     Descriptor, Error as SelectError, Internet, List, Lookup, Select, States,
@@ -44,6 +45,8 @@ pub enum Error {
          happen"
     )]
     Repeat,
+    #[error("--explain is text: leave --format, -F and -t out")]
+    ExplainText,
     #[error("--format jsonl is for events, one a line: use --format json or csv")]
     EventsOfAnswer,
 }
@@ -112,6 +115,14 @@ pub fn lsof(
         (Some(letters), _) => fields(letters)?,
         _ => Output::Table,
     };
+    let explain = match (args.explain.explain, &output) {
+        (false, _) => None,
+        (true, Output::Table) => {
+            let language = args.explain.lang.unwrap_or(terminal.language);
+            Some(Explained::new(language, terminal.width.map(usize::from)))
+        }
+        (true, _) => return Err(Error::ExplainText),
+    };
     let (mut state, mut queues) = (true, false);
     if let Some(letters) = &args.tcp_info {
         state = false;
@@ -135,6 +146,7 @@ pub fn lsof(
             queues,
             numeric_users: args.numeric_users,
             unicode: terminal.utf8,
+            explain,
         },
         output,
         names: Names {

@@ -195,6 +195,7 @@ pub fn output(watch: &Watch, host: &impl Host) -> Output {
         },
         lint: None,
         only: Vec::new(),
+        explain: None,
         names: false,
         seeds: false,
         processes: false,

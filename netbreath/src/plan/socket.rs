@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Follow, FormatName, Namespace, NetstatArgs, SsArgs};
+use crate::cli::{Explain, Follow, FormatName, Namespace, NetstatArgs, SsArgs};
 use crate::event::Family;
 use crate::host::Terminal;
 use crate::host::socket::{ALL_STATES, Ask, Way, Who};
+use crate::lesson::line::Explained;
 use crate::table::socket::{Proto, Protos};
 use crate::view::netstat;
 use crate::view::ss;
@@ -48,8 +49,8 @@ pub enum Error {
     Filter(#[from] crate::view::ss::filter::Error),
     #[error("netbreath observes: it closes no sockets (-K); `ss -K` does")]
     Kill,
-    #[error("netstat does not explain sockets: `netbreath who PORT` does")]
-    Explain,
+    #[error("--explain is text: leave --format out")]
+    ExplainText,
     #[error("--holders-by is iterator or proc, not {typed:?}")]
     NoWay { typed: String },
     #[error("--format jsonl is for events, one a line: use --format json or csv")]
@@ -127,10 +128,9 @@ pub const fn is_about_sockets(args: &NetstatArgs) -> bool {
 
 pub fn netstat(args: &NetstatArgs, terminal: Terminal) -> Result<Netstat, Error> {
     once(&args.more.follow)?;
-    if args.more.explain {
-        return Err(Error::Explain);
-    }
     let format = answer_format(args.more.format)?;
+    let explain = Explain { explain: args.more.explain, lang: args.lang };
+    let explain = explained(explain, format, terminal)?;
     let style = args.style.unwrap_or_default();
     let mut unix = args.unix;
     let (mut ipv4, mut ipv6) = (args.ipv4, args.ipv6);
@@ -208,6 +208,7 @@ pub fn netstat(args: &NetstatArgs, terminal: Terminal) -> Result<Netstat, Error>
         wide: args.wide,
         numeric_hosts: args.numeric || args.numeric_hosts,
         unicode: terminal.utf8,
+        explain,
     };
     let names = Names {
         hosts: !(args.numeric || args.numeric_hosts),
@@ -215,6 +216,22 @@ pub fn netstat(args: &NetstatArgs, terminal: Terminal) -> Result<Netstat, Error>
         users: !(args.numeric || args.numeric_users),
     };
     Ok(Netstat { ask, layout, format, names })
+}
+
+/// How lines are explained, if they are to be.
+pub fn explained(
+    explain: Explain,
+    format: FormatName,
+    terminal: Terminal,
+) -> Result<Option<Explained>, Error> {
+    match (explain.explain, format) {
+        (false, _) => Ok(None),
+        (true, FormatName::Text) => {
+            let language = explain.lang.unwrap_or(terminal.language);
+            Ok(Some(Explained::new(language, terminal.width.map(usize::from))))
+        }
+        (true, _) => Err(Error::ExplainText),
+    }
 }
 
 const fn answer_format(format: FormatName) -> Result<FormatName, Error> {
@@ -423,6 +440,7 @@ pub fn ss(args: &SsArgs, terminal: Terminal, ephemeral: Ephemeral) -> Result<Ss,
         unicode: terminal.utf8,
         width: terminal.width.map(usize::from).filter(|width| *width > 0),
         ephemeral,
+        explain: explained(args.explain, format, terminal)?,
     };
     Ok(Ss::Table(Box::new(SsTable {
         ask,

@@ -19,6 +19,7 @@ pub mod merge;
 pub mod netlink;
 pub mod packet;
 pub mod replay;
+pub mod savefile;
 #[cfg(target_os = "linux")]
 pub mod socket;
 

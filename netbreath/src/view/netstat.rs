@@ -9,6 +9,7 @@ use super::socket::shown;
 use super::state::{Dialect, word};
 use crate::event::{Endpoint, Family};
 use crate::format::{put, put_name};
+use crate::lesson::line::Explained;
 use crate::table::socket::{Ends, Proto, Protos, Socket, Sockets, TimerKind};
 
 /// What is shown of what there is.
@@ -38,6 +39,8 @@ pub struct Layout {
     pub wide: bool,
     pub numeric_hosts: bool,
     pub unicode: bool,
+    /// Each line is explained.
+    pub explain: Option<Explained>,
 }
 
 /// Whether `socket` is to be shown.
@@ -81,6 +84,9 @@ pub fn text(sockets: &Sockets, layout: &Layout, labels: &Labels, out: &mut Vec<u
                 } else {
                     inet(row, sockets, layout, labels, out);
                 }
+                if let Some(explained) = layout.explain {
+                    explained.socket(row, sockets, out);
+                }
             }
         }
     }
@@ -91,6 +97,9 @@ pub fn text(sockets: &Sockets, layout: &Layout, labels: &Labels, out: &mut Vec<u
                 bsd_unix(row, out, layout.unicode);
             } else {
                 unix(row, sockets, layout, out);
+            }
+            if let Some(explained) = layout.explain {
+                explained.socket(row, sockets, out);
             }
         }
     }

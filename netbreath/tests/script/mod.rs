@@ -306,6 +306,7 @@ impl Source for Script {
 pub fn output(format: netbreath::cli::FormatName, width: Option<usize>) -> netbreath::plan::Output {
     use netbreath::view::trace::{LEAST_NEEDED, USUAL, column_named};
     netbreath::plan::Output {
+        explain: None,
         format,
         columns: USUAL.iter().filter_map(|key| column_named(key)).collect(),
         spare: LEAST_NEEDED.to_vec(),

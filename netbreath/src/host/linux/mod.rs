@@ -11,6 +11,7 @@ use std::{env, fs, ptr};
 
 use super::{Account, Caller, Host, Process, Terminal};
 use crate::filter::Cgroup;
+use crate::lesson::Language;
 
 pub mod ethtool;
 pub mod file;
@@ -89,13 +90,16 @@ impl Host for Linux {
     fn terminal(&self) -> Terminal {
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let stdout = io::stdout().is_terminal();
+        let variable = |name: &str| env::var(name).ok();
+        let utf8 = locale_is_utf8(variable);
         let width = terminal_size::terminal_size_of(io::stdout());
         Terminal {
             stdout,
             stderr: io::stderr().is_terminal(),
             width: width.filter(|_| stdout).map(|(terminal_size::Width(width), _)| width),
             no_colour: set("NO_COLOR") || env::var_os("TERM").is_some_and(|term| term == "dumb"),
-            utf8: locale_is_utf8(|name| env::var(name).ok()),
+            utf8,
+            language: Language::of_locale(variable, utf8),
         }
     }
 }

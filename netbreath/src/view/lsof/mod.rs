@@ -8,8 +8,9 @@ use super::state::{Dialect, word};
 use super::{Cell, Column, Field};
 use crate::event::{Endpoint, Family};
 use crate::format::{put, put_name};
+use crate::lesson::line::Explained;
 use crate::table::file::{Access, At, File, Kind};
-use crate::table::socket::{Ends, Process, Proto, Socket};
+use crate::table::socket::{Ends, Process, Proto, Socket, Sockets};
 
 pub mod select;
 
@@ -26,6 +27,8 @@ pub struct Layout {
     /// Users stay numbers.
     pub numeric_users: bool,
     pub unicode: bool,
+    /// Each line of a socket is explained.
+    pub explain: Option<Explained>,
 }
 
 /// A process with what was chosen of it.
@@ -81,7 +84,13 @@ impl Cells {
 }
 
 /// The whole table; nothing if there is no file.
-pub fn text(entries: &[Entry<'_>], layout: &Layout, labels: &Labels, out: &mut Vec<u8>) {
+pub fn text(
+    entries: &[Entry<'_>],
+    sockets: &Sockets,
+    layout: &Layout,
+    labels: &Labels,
+    out: &mut Vec<u8>,
+) {
     let mut cells = Cells::default();
     for opened in entries.iter().flat_map(|entry| &entry.files) {
         row(opened, layout, labels, &mut cells);
@@ -135,7 +144,7 @@ pub fn text(entries: &[Entry<'_>], layout: &Layout, labels: &Labels, out: &mut V
         put(&mut begin, format_args!(" {:>pid$}", head.pid));
         parents(&mut begin, &head.parent, &head.group);
         put(&mut begin, format_args!(" {:>user$}", head.user));
-        for _ in &entry.files {
+        for opened in &entry.files {
             out.extend_from_slice(&begin);
             for (place, width) in [fd, kind, device, size, node].into_iter().enumerate() {
                 let cell = cells.cell(number, place);
@@ -145,6 +154,9 @@ pub fn text(entries: &[Entry<'_>], layout: &Layout, labels: &Labels, out: &mut V
             out.push(b' ');
             out.extend_from_slice(cells.cell(number, 5));
             out.push(b'\n');
+            if let (Some(explained), Some(socket)) = (layout.explain, opened.socket) {
+                explained.socket(socket, sockets, out);
+            }
             number += 1;
         }
     }

@@ -8,6 +8,7 @@ use super::socket::shown;
 use super::state::{Dialect, word};
 use crate::event::Endpoint;
 use crate::format::{put, put_name};
+use crate::lesson::line::Explained;
 use crate::table::socket::{Ends, Proto, Protos, Socket, Sockets, Summary, TimerKind};
 
 pub mod filter;
@@ -71,6 +72,8 @@ pub struct Layout {
     /// How wide the terminal is, if there is one.
     pub width: Option<usize>,
     pub ephemeral: Ephemeral,
+    /// Each line is explained.
+    pub explain: Option<Explained>,
 }
 
 /// Paths of control groups, by their numbers.
@@ -153,13 +156,14 @@ pub fn text(
     out: &mut Vec<u8>,
 ) {
     let mut cells = Cells::default();
-    let mut rows = 0;
+    // The socket of each line; the header has none.
+    let mut rows = Vec::new();
     if layout.header {
         for (place, column) in TABLE.iter().enumerate() {
             cells.bytes.extend_from_slice(column.title.as_bytes());
             cells.end(place);
         }
-        rows += 1;
+        rows.push(None);
     }
     // UNIX sockets are one table to the kernel, and stay in its order; so do those that
     // take packets.
@@ -172,11 +176,11 @@ pub fn text(
         for socket in sockets.rows.iter().filter(|row| group(row.proto) == proto) {
             if takes(layout, socket) {
                 Line { socket, sockets, layout, labels, cgroups }.cells(&mut cells);
-                rows += 1;
+                rows.push(Some(socket));
             }
         }
     }
-    render(&cells, rows, layout, out);
+    render(&cells, &rows, sockets, layout, out);
 }
 
 /// Columns that are shown: with one kind of sockets or one state, its column says nothing.
@@ -192,11 +196,17 @@ const fn is_one(bits: u32) -> bool {
     bits.count_ones() < 2
 }
 
-fn render(cells: &Cells, rows: usize, layout: &Layout, out: &mut Vec<u8>) {
+fn render(
+    cells: &Cells,
+    rows: &[Option<&Socket>],
+    sockets: &Sockets,
+    layout: &Layout,
+    out: &mut Vec<u8>,
+) {
     let widths = widths(cells, layout);
     let mut begin = 0;
     let mut ends = cells.ends.iter().map(|end| *end as usize);
-    for _ in 0..rows {
+    for row in rows {
         let mut started = false;
         for (place, column) in TABLE.iter().enumerate() {
             let Some(end) = ends.next() else { return };
@@ -223,6 +233,9 @@ fn render(cells: &Cells, rows: usize, layout: &Layout, out: &mut Vec<u8>) {
         }
         trim(out);
         out.push(b'\n');
+        if let (Some(explained), Some(socket)) = (layout.explain, row) {
+            explained.socket(socket, sockets, out);
+        }
     }
 }
 
