@@ -12,9 +12,12 @@ use crate::container;
 use crate::event::network::{Address, Change, Changed, Link, Neighbour, Route};
 
 mod errno;
+pub mod header;
 mod json;
+pub mod mask;
 pub mod network;
 pub mod packet;
+pub mod segment;
 mod udp;
 mod unix;
 mod wire;

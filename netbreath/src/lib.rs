@@ -31,5 +31,6 @@ pub mod run;
 pub mod service;
 pub mod source;
 pub mod table;
+pub mod teach;
 pub mod tui;
 pub mod view;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::TraceArgs;
+use super::{Recordings, TraceArgs};
 
 /// Watch a command, or a while, and fail if its connections break a rule: for CI
 ///
@@ -149,7 +149,7 @@ impl CheckArgs {
             port: self.port.clone(),
             netns: self.netns.clone(),
             duration: self.duration.clone(),
-            replay: self.replay.clone(),
+            recordings: Recordings { replay: self.replay.clone(), ..Recordings::default() },
             ready_file: self.ready_file.clone(),
             ring_size: "8M".to_owned(),
             max_sockets: 262_144,

@@ -7,15 +7,19 @@ mod capture;
 mod check;
 mod lesson;
 pub mod network;
+mod recording;
 pub mod socket;
+pub mod tcpdump;
 mod top;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
 pub use check::{CheckArgs, Deny};
-pub use lesson::{Explain, ExplainArgs};
+pub use lesson::{ActorArgs, Explain, ExplainArgs, TourArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
+pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
+pub use tcpdump::TcpdumpArgs;
 pub use top::{Speed, TopArgs};
 pub use trace::{Timestamps, TraceArgs};
 
@@ -37,6 +41,7 @@ pub enum Command {
     Trace(Box<TraceArgs>),
     Top(Box<TopArgs>),
     Capture(Box<CaptureArgs>),
+    Tcpdump(Box<TcpdumpArgs>),
     Ifconfig(IfconfigArgs),
     Ip(IpArgs),
     Route(RouteArgs),
@@ -47,7 +52,12 @@ pub enum Command {
     Who(WhoArgs),
     Services(ServicesArgs),
     Check(Box<CheckArgs>),
+    Record(Box<RecordArgs>),
+    Replay(ReplayArgs),
     Explain(ExplainArgs),
+    Tour(TourArgs),
+    #[command(hide = true)]
+    Actor(ActorArgs),
     Doctor(DoctorArgs),
 }
 

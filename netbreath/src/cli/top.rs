@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ColorChoice, TraceArgs};
+use super::{ColorChoice, Recordings, TraceArgs};
 
 /// Watch connections on a full screen: whose they are, their states, what is odd
 ///
@@ -168,7 +168,7 @@ impl TopArgs {
             ring_size: self.ring_size.clone(),
             max_sockets: self.max_sockets,
             costs: self.costs,
-            replay: self.replay.clone(),
+            recordings: Recordings { replay: self.replay.clone(), ..Recordings::default() },
             color: self.color,
             numeric: true,
             ..TraceArgs::default()

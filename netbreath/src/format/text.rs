@@ -12,6 +12,7 @@ use crate::event::{
 };
 use crate::lint::Finding;
 use crate::name::Names;
+use crate::table::socket::Holder;
 use crate::view::change;
 use crate::view::socket::Held;
 use crate::view::{Align, Cell, Column, Said};
@@ -193,7 +194,10 @@ pub(super) fn put_holders(out: &mut Vec<u8>, holders: &[Held], unicode: bool) {
             out.push(b',');
         }
         put_name(out, comm, unicode);
-        put(out, format_args!("[{pid}]:{fd}"));
+        match *fd {
+            Holder::UNKNOWN => put(out, format_args!("[{pid}]")),
+            fd => put(out, format_args!("[{pid}]:{fd}")),
+        }
     }
 }
 
