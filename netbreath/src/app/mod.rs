@@ -1,6 +1,7 @@
 //! What `main` does for each command: plan it, open its source, run it, make an exit code of
 //! what came of it. One file for commands that do the same with different words.
 
+mod check;
 mod doctor;
 mod lesson;
 mod network;
@@ -19,6 +20,7 @@ use netbreath::cli::Command;
 use netbreath::teach;
 use netbreath::{answer, plan};
 
+use check::check;
 use doctor::doctor;
 use lesson::{explain, tour};
 use network::{network, services};
@@ -31,6 +33,7 @@ pub fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Trace(args) => trace(&args),
         Command::Top(args) => top(&args),
+        Command::Check(args) => check(&args),
         Command::Capture(args) if args.read.is_some() => read_capture(&args),
         Command::Capture(args) => {
             capture(&args, |plan| Ok(Look { shape: shape(&plan.to), ..Look::default() }))

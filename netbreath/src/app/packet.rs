@@ -1,4 +1,4 @@
-//! `netbreath capture` and `tcpdump`: packets until something ends them.
+//! `netbreath capture`, `tcpdump` and `tshark`: packets until something ends them.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

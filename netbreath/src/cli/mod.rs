@@ -4,6 +4,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod capture;
+mod check;
 mod lesson;
 pub mod network;
 mod recording;
@@ -14,6 +15,7 @@ mod trace;
 mod tshark;
 
 pub use capture::{CaptureArgs, HookName, Way};
+pub use check::{CheckArgs, Deny};
 pub use lesson::{ActorArgs, Explain, ExplainArgs, TourArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use recording::{RecordArgs, Recordings, ReplayArgs};
@@ -52,6 +54,7 @@ pub enum Command {
     Lsof(Box<LsofArgs>),
     Who(WhoArgs),
     Services(ServicesArgs),
+    Check(Box<CheckArgs>),
     Record(Box<RecordArgs>),
     Replay(ReplayArgs),
     Explain(ExplainArgs),

@@ -88,6 +88,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
         // Times of the era that began in 1900.
         let nanoseconds = (u64::from(part) * 1_000_000_000) >> 32;
         let time = (i64::from(seconds) - EPOCH) * 1_000_000_000 + nanoseconds as i64;
+        let time = if seconds == 0 && part == 0 { 0 } else { time };
         c.add(id, buf, at, 8, Value::Abs(time));
         if seconds == 0 && part == 0 {
             c.label(format_args!("{name}: NULL"));

@@ -324,8 +324,8 @@ pub fn push_seconds(out: &mut String, time: i64) {
 
 /// `Nov 14, 2023 22:13:20.000000000 UTC`, in this machine's time zone.
 pub fn push_date(out: &mut String, time: i64) {
-    // Where NTP counts from: there is no time.
-    if time == -2_208_988_800_000_000_000 {
+    // NTP's word for no time.
+    if time == 0 {
         out.push_str("NULL");
         return;
     }

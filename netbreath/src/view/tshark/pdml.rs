@@ -100,7 +100,8 @@ fn rows(meta: &Meta<'_>, dissector: &Dissector, nodes: &[&Node], indent: usize, 
         }
         // A remark is a field there, though it is a protocol elsewhere.
         let expert = node.id.is_some_and(|id| id.name() == "_ws.expert");
-        let is_protocol = node.id.is_some_and(Id::is_protocol) && !expert;
+        let part = matches!(node.value, Value::Whole(_));
+        let is_protocol = (node.id.is_some_and(Id::is_protocol) || part) && !expert;
         let tag = if is_protocol { "proto" } else { "field" };
         text.clear();
         tree.label(node, meta.data, &mut text);
