@@ -44,7 +44,7 @@ pub fn begins(buf: Buf<'_>) -> bool {
     let is = |method: &&str| {
         bytes.strip_prefix(method.as_bytes()).is_some_and(|rest| rest.first() == Some(&b' '))
     };
-    METHODS.iter().any(|method| is(&method)) && {
+    METHODS.iter().any(is) && {
         let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
         line.windows(8).any(|part| part == b" HTTP/1.")
     }

@@ -42,6 +42,9 @@ fn name(node: &Node) -> String {
     }
 }
 
+/// A row, and those below it.
+type Branch<'a> = (&'a Node, &'a [&'a Node]);
+
 fn level(
     meta: &Meta<'_>,
     dissector: &Dissector,
@@ -50,7 +53,7 @@ fn level(
     out: &mut String,
 ) {
     // Siblings with the same name are one list, where the first stands.
-    let mut groups: Vec<(String, Vec<(&Node, &[&Node])>)> = Vec::new();
+    let mut groups: Vec<(String, Vec<Branch<'_>>)> = Vec::new();
     let mut at = 0;
     while let Some(node) = nodes.get(at) {
         let end = nodes[at + 1..]

@@ -62,7 +62,7 @@ fn asked(meta: &Meta<'_>, dissector: &Dissector, fields: &Fields, out: &mut Stri
         }
         out.push_str(if any { ",\n" } else { "\n" });
         any = true;
-        let _ = write!(out, "        \"{name}\": [\n");
+        let _ = writeln!(out, "        \"{name}\": [");
         for (place, value) in values.iter().enumerate() {
             out.push_str("          ");
             string(value, out);
