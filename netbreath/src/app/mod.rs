@@ -1,6 +1,7 @@
 //! What `main` does for each command: plan it, open its source, run it, make an exit code of
 //! what came of it. One file for commands that do the same with different words.
 
+mod check;
 mod doctor;
 mod lesson;
 mod network;
@@ -19,10 +20,11 @@ use netbreath::cli::Command;
 use netbreath::teach;
 use netbreath::{answer, plan};
 
+use check::check;
 use doctor::doctor;
 use lesson::{explain, tour};
 use network::{network, services};
-use packet::{Look, capture, read_capture, shape, tcpdump};
+use packet::{Look, capture, read_capture, shape, tcpdump, tshark};
 use socket::{follow_netstat, follow_ss, lsof, netstat, ss, who};
 use top::top;
 use trace::{record, show, trace};
@@ -31,11 +33,13 @@ pub fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Trace(args) => trace(&args),
         Command::Top(args) => top(&args),
+        Command::Check(args) => check(&args),
         Command::Capture(args) if args.read.is_some() => read_capture(&args),
         Command::Capture(args) => {
             capture(&args, |plan| Ok(Look { shape: shape(&plan.to), ..Look::default() }))
         }
         Command::Tcpdump(args) => tcpdump(&args),
+        Command::Tshark(args) => tshark(&args),
         Command::Ifconfig(args) => network(plan::network::ifconfig(&args)),
         Command::Ip(args) => network(plan::network::ip(&args)),
         Command::Route(args) => network(plan::network::route(&args)),

@@ -1,6 +1,6 @@
-//! `netbreath capture` and `tcpdump`: packets until something ends them.
+//! `netbreath capture`, `tcpdump` and `tshark`: packets until something ends them.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow};
 use netbreath::capture::file::Reading;
 use netbreath::capture::rotation::Rotation;
 use netbreath::capture::{self, Capturing, Shape, Target};
-use netbreath::cli::{CaptureArgs, HookName, TcpdumpArgs};
+use netbreath::cli::{CaptureArgs, HookName, TcpdumpArgs, TsharkArgs};
 use netbreath::format::pcapng::Encoder;
 use netbreath::host::Host;
 use netbreath::plan::capture::To;
@@ -21,7 +21,7 @@ use netbreath::source::packet::Live;
 use netbreath::source::savefile::Savefile;
 use netbreath::source::{ebpf, socket};
 use netbreath::view::tcpdump::{Naming, Printer};
-use netbreath::{command, host, plan, view};
+use netbreath::{answer, command, host, plan, view};
 
 use super::{Failure, OURS, PRIVILEGE, WRONG, print, said};
 
@@ -294,4 +294,17 @@ pub fn target(to: &To, rotation: &Rotation) -> Result<Target, Failure> {
         )
     })?;
     Ok(target.called(path))
+}
+
+/// Shows the packets of a file as tshark does.
+pub fn tshark(args: &TsharkArgs) -> Result<ExitCode, Failure> {
+    match plan::tshark::tshark(args)? {
+        plan::tshark::Plan::List(which) => print(plan::tshark::list(which).as_bytes()),
+        plan::tshark::Plan::Read { path, show, count } => {
+            let stdout = io::stdout().as_fd().try_clone_to_owned();
+            let stdout: File = stdout.context("cannot use standard output")?.into();
+            answer::tshark::read(&path, *show, count, stdout)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }

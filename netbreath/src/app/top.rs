@@ -6,14 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use netbreath::cli::{Speed, TopArgs};
 use netbreath::host::Host;
-use netbreath::lint::Thresholds;
 use netbreath::run::{OwnSignals, Signal};
 use netbreath::source::merge::Merged;
 use netbreath::source::{ebpf, netlink, replay};
 use netbreath::tui::terminal::{self, Screen};
 use netbreath::tui::top::Top;
 use netbreath::tui::top::model::{Look as TopLook, Model, Playing};
-use netbreath::{host, plan};
+use netbreath::{doctor, host, plan};
 
 use super::network::unwatched;
 use super::{Failure, PRIVILEGE, WRONG};
@@ -29,7 +28,7 @@ pub fn top(args: &TopArgs) -> Result<ExitCode, Failure> {
         timezone: plan.output.style.timezone.clone(),
     };
     let max_sockets = args.max_sockets as usize;
-    let mut model = Model::new(look, Thresholds::default(), max_sockets);
+    let mut model = Model::new(look, doctor::thresholds(), max_sockets);
     if let Some(file) = &args.replay {
         let speed = match args.speed {
             Speed::Times(times) => times,

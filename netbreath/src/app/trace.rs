@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow};
 use clap::Parser;
 use netbreath::cli::network::normalized;
 use netbreath::cli::{Cli, FormatName, RecordArgs, ReplayArgs, TraceArgs};
+use netbreath::command::Running;
 use netbreath::event::header::Header;
 use netbreath::format::recording::Recorder;
 use netbreath::output::Output;
@@ -19,7 +20,7 @@ use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
 use netbreath::source::merge::Merged;
 use netbreath::source::replay::Recording;
 use netbreath::source::{Source, ebpf, netlink, replay};
-use netbreath::{command, host, plan};
+use netbreath::{command, doctor, host, plan};
 
 use super::dispatch;
 use super::network::unwatched;
@@ -92,10 +93,13 @@ pub fn recorder(
 }
 
 pub fn traced(
-    plan: plan::Trace,
+    mut plan: plan::Trace,
     recording: Option<Recording>,
     silent: bool,
 ) -> Result<ExitCode, Failure> {
+    if let Some(thresholds) = &mut plan.output.lint {
+        *thresholds = doctor::thresholds();
+    }
     let header = recording.as_ref().and_then(|recording| recording.header().cloned());
     let recorder = recorder(plan.record.as_ref(), "ebpf", header.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -176,6 +180,29 @@ pub struct Session<'a> {
     pub silent: bool,
 }
 
+/// Starts the command, if there is one, when it is followed.
+pub fn start<S: Source>(
+    command: &[OsString],
+    source: &mut S,
+    ready_file: Option<&Path>,
+) -> Result<Option<Running>, Failure> {
+    let failed = |error: command::Error| Failure { code: error.code(), error: error.into() };
+    let held = if command.is_empty() {
+        None
+    } else {
+        let caller = host::caller().context("cannot tell who called sudo")?;
+        let held = command::hold(command, caller).map_err(failed)?;
+        source.follow(held.pid()).context("cannot follow the command")?;
+        Some(held)
+    };
+    if let Some(path) = ready_file {
+        fs::write(path, "ready\n").with_context(|| {
+            format!("cannot write the ready file {}: choose another path", path.display())
+        })?;
+    }
+    held.map(|held| held.release().map_err(failed)).transpose()
+}
+
 /// Starts the command, if there is one, and runs until the end.
 pub async fn follow<S: Source>(
     session: &Session<'_>,
@@ -184,32 +211,17 @@ pub async fn follow<S: Source>(
     recorder: Option<Recorder>,
 ) -> Result<Outcome, Failure> {
     let signals = OwnSignals::catch()?;
-    let held = if session.command.is_empty() {
-        None
-    } else {
-        let caller = host::caller().context("cannot tell who called sudo")?;
-        let failed = |error: command::Error| Failure { code: error.code(), error: error.into() };
-        let held = command::hold(session.command, caller).map_err(failed)?;
-        source.follow(held.pid()).context("cannot follow the command")?;
-        Some((held, failed))
-    };
-    if let Some(path) = session.ready_file {
-        fs::write(path, "ready\n").with_context(|| {
-            format!("cannot write the ready file {}: choose another path", path.display())
-        })?;
-    }
-    let started = held.is_some();
-    let command = match held {
-        Some((held, failed)) => Some(held.release().map_err(failed)?),
-        None => None,
-    };
+    let command = start(session.command, &mut source, session.ready_file)?;
+    let started = command.is_some();
     let to = session.to.map_or(OsStr::new("standard output"), Path::as_os_str);
     let quiet = session.output.format != FormatName::Text || started || session.is_replay;
+    let lines = match session.silent {
+        true => Lines::silent(session.output),
+        false => Lines::new(session.output),
+    };
+    let lines = if session.is_replay { lines } else { lines.with_clock(netbreath::source::now) };
     let run = Run {
-        lines: match session.silent {
-            true => Lines::silent(session.output),
-            false => Lines::new(session.output),
-        },
+        lines,
         out,
         to: to.display().to_string(),
         talk: io::stderr(),
