@@ -27,7 +27,7 @@ use netbreath::event::header::Header;
 use netbreath::filter::Filter;
 use netbreath::format::pcapng::Encoder;
 use netbreath::format::recording::Recorder;
-use netbreath::host::Host;
+use netbreath::host::{Host, sandbox};
 use netbreath::output::Output;
 use netbreath::plan::capture::To;
 use netbreath::plan::network::Plan;
@@ -35,6 +35,7 @@ use netbreath::plan::recording::{Record, Recorded};
 use netbreath::plan::tcpdump::Origin;
 use netbreath::run::judge::Judging;
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run, Signal};
+use netbreath::source::ebpf::helper::Helper;
 use netbreath::source::merge::Merged;
 use netbreath::source::packet::Live;
 use netbreath::source::replay::Recording;
@@ -46,7 +47,7 @@ use netbreath::tui::terminal::{self, Screen};
 use netbreath::tui::top::Top;
 use netbreath::tui::top::model::{Look as TopLook, Model, Playing};
 use netbreath::view::tcpdump::{Naming, Printer};
-use netbreath::{answer, command, doctor, host, plan, view};
+use netbreath::{answer, command, doctor, host, manual, plan, view};
 
 fn main() -> ExitCode {
     let cli = Cli::parse_from(normalized(std::env::args_os()));
@@ -94,6 +95,11 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             teach::actor::play(&args.name).map(|()| ExitCode::SUCCESS).map_err(Failure::from)
         }
         Command::Doctor(args) => doctor(&args),
+        Command::Completions(args) => print(&manual::completions(args.shell)),
+        Command::Man(args) => {
+            let pages = manual::write_pages(&args.folder)?;
+            print(format!("{pages} pages are in {}\n", args.folder.display()).as_bytes())
+        }
         Command::Record(args) => record(&args),
         Command::Replay(args) => show(&args),
     }
@@ -206,6 +212,11 @@ fn traced(
     if let Some(thresholds) = &mut plan.output.lint {
         *thresholds = doctor::thresholds();
     }
+    // First of all, since it is a copy of this process, and has what this one has open.
+    let helper = match recording {
+        None => Some(Helper::start()?),
+        Some(_) => None,
+    };
     let header = recording.as_ref().and_then(|recording| recording.header().cloned());
     let recorder = recorder(plan.record.as_ref(), "ebpf", header.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -221,6 +232,7 @@ fn traced(
         limits: Limits { count: plan.count, duration: plan.duration },
         greeting: plan.greeting,
         is_replay: plan.replay.is_some(),
+        sandboxed: plan.replay.is_none(),
         max_sockets: plan.ask.max_sockets as usize,
         silent,
     };
@@ -229,7 +241,7 @@ fn traced(
             let source = recording.play(plan.play.clone());
             return follow(&session, source, out, recorder).await;
         }
-        let source = ebpf::open(&plan.ask).map_err(|error| Failure {
+        let source = ebpf::open_with(&plan.ask, helper).map_err(|error| Failure {
             code: if error.is_privilege() { PRIVILEGE } else { WRONG },
             error: error.into(),
         })?;
@@ -778,6 +790,7 @@ fn changes(watch: &plan::network::Watch) -> Result<ExitCode, Failure> {
         greeting: (!quiet).then_some("watching changes; Ctrl-C ends"),
         is_replay: watch.replay.is_some(),
         max_sockets: 65_536,
+        sandboxed: false,
         silent: false,
     };
     let outcome = runtime.block_on(async {
@@ -912,6 +925,8 @@ struct Session<'a> {
     greeting: Option<&'static str>,
     is_replay: bool,
     max_sockets: usize,
+    /// What is not needed any more is given up once all is attached.
+    sandboxed: bool,
     /// Nothing is shown.
     silent: bool,
 }
@@ -949,6 +964,9 @@ async fn follow<S: Source>(
     let signals = OwnSignals::catch()?;
     let command = start(session.command, &mut source, session.ready_file)?;
     let started = command.is_some();
+    if session.sandboxed {
+        sandbox::give_up_all()?;
+    }
     let to = session.to.map_or(OsStr::new("standard output"), Path::as_os_str);
     let quiet = session.output.format != FormatName::Text || started || session.is_replay;
     let lines = match session.silent {
