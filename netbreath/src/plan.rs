@@ -10,6 +10,7 @@ pub mod network;
 pub mod recording;
 pub mod socket;
 pub mod tcpdump;
+pub mod tshark;
 
 use std::ffi::OsString;
 use std::io;

@@ -13,6 +13,7 @@ pub mod socket;
 pub mod tcpdump;
 mod top;
 mod trace;
+mod tshark;
 
 pub use capture::{CaptureArgs, HookName, Way};
 pub use check::{CheckArgs, Deny};
@@ -24,6 +25,7 @@ pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use tcpdump::TcpdumpArgs;
 pub use top::{Speed, TopArgs};
 pub use trace::{Timestamps, TraceArgs};
+pub use tshark::TsharkArgs;
 
 /// Who is talking, and what is TCP doing? Live, from the kernel, with the process
 /// that owns each connection.
@@ -44,6 +46,7 @@ pub enum Command {
     Top(Box<TopArgs>),
     Capture(Box<CaptureArgs>),
     Tcpdump(Box<TcpdumpArgs>),
+    Tshark(Box<TsharkArgs>),
     Ifconfig(IfconfigArgs),
     Ip(IpArgs),
     Route(RouteArgs),
