@@ -46,7 +46,7 @@ pub const ALL: &[Case] = &[
     case("crash::killed_and_started_again", 12, crash::killed_and_started_again),
     case("crash::killed_at_any_moment", 15, crash::killed_at_any_moment),
     case("hook::vanished", 40, hook::vanished),
-    case("privilege::given_up_after_the_start", 12, privilege::given_up_after_the_start),
+    case("privilege::given_up_after_the_start", 9, privilege::given_up_after_the_start),
     case("privilege::each_set", 40, privilege::each_set),
     case("privilege::tracefs_is_not_mounted", 3, privilege::tracefs_is_not_mounted),
     case("privilege::of_another_user", 2, privilege::of_another_user),
