@@ -115,6 +115,7 @@ fn odd(report: &mut String) {
         // The lesson is the same for all of a kind: it stands behind the first.
         if last != Some(finding.lint) {
             line(report, "", &format!("-> {}", finding.lint.lesson()));
+            line(report, "", &format!("   more: netbreath explain {}", finding.lint.topic()));
         }
         last = Some(finding.lint);
     }
