@@ -107,6 +107,11 @@ impl Stage {
         })
     }
 
+    /// The process that traces.
+    pub fn tracer_pid(&self) -> Result<u32> {
+        Ok(self.tracer.as_ref().context("nobody traces")?.pid())
+    }
+
     /// Starts the tracer: before the processes, or after what it shall find.
     pub fn trace(&mut self) -> Result<()> {
         self.trace_with(&[])

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use netbreath::cli::Command;
 use netbreath::teach;
-use netbreath::{answer, plan};
+use netbreath::{answer, manual, plan};
 
 use check::check;
 use doctor::doctor;
@@ -66,6 +66,11 @@ pub fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             teach::actor::play(&args.name).map(|()| ExitCode::SUCCESS).map_err(Failure::from)
         }
         Command::Doctor(args) => doctor(&args),
+        Command::Completions(args) => print(&manual::completions(args.shell)),
+        Command::Man(args) => {
+            let pages = manual::write_pages(&args.folder)?;
+            print(format!("{pages} pages are in {}\n", args.folder.display()).as_bytes())
+        }
         Command::Record(args) => record(&args),
         Command::Replay(args) => show(&args),
     }
