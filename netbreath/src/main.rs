@@ -12,7 +12,7 @@ use clap::Parser;
 use netbreath::capture::{Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
-    CaptureArgs, Cli, Command, DoctorArgs, ExplainArgs, FormatName, HookName, LsofArgs,
+    CaptureArgs, Cli, Command, DoctorArgs, ExplainArgs, FormatName, HookName, LabArgs, LsofArgs,
     NetstatArgs, ServicesArgs, SsArgs, TourArgs, TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
@@ -25,7 +25,7 @@ use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
 use netbreath::source::merge::Merged;
 use netbreath::source::packet::Live;
 use netbreath::source::{Source, ebpf, netlink, replay, socket};
-use netbreath::teach::{self, tour};
+use netbreath::teach::{self, lab, tour};
 use netbreath::{answer, command, doctor, host, plan};
 
 fn main() -> ExitCode {
@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         Command::Services(args) => services(&args),
         Command::Explain(args) => explain(&args),
         Command::Tour(args) => tour(&args),
+        Command::Lab(args) => lab(&args),
         Command::Actor(args) => {
             teach::actor::play(&args.name).map(|()| ExitCode::SUCCESS).map_err(Failure::from)
         }
@@ -382,6 +383,39 @@ fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Waits for Enter: whether the reader wants to go on.
+fn goes_on() -> bool {
+    let mut line = String::new();
+    let read = io::stdin().read_line(&mut line);
+    read.is_ok_and(|len| len > 0) && !line.trim().starts_with('q')
+}
+
+/// Plays a scenario, or lists them.
+fn lab(args: &LabArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let failed = |error: lab::Error| Failure { code: error.code(), error: error.into() };
+    let manner = lab::Manner {
+        language: args.lang.unwrap_or(terminal.language),
+        width: terminal.width.map_or(80, usize::from).clamp(60, 120),
+        stops: !args.auto && io::stdin().is_terminal(),
+    };
+    let name = args.scenario.join(" ");
+    if name.is_empty() || name.eq_ignore_ascii_case("list") {
+        let mut text = String::new();
+        lab::list(manner.language, manner.width, &mut text);
+        return print(text.as_bytes());
+    }
+    let scenario = lab::named(&name).map_err(failed)?;
+    let recording = match lab::play(scenario, manner, &mut io::stdout(), &mut goes_on) {
+        Err(error) if error.is_broken_pipe() => return Ok(ExitCode::SUCCESS),
+        played => played.map_err(failed)?,
+    };
+    if let Some(path) = &args.output {
+        fs::write(path, recording).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Gives the tour: live if that can be, else from the recording.
 fn tour(args: &TourArgs) -> Result<ExitCode, Failure> {
     let terminal = host::System.terminal();
@@ -400,12 +434,7 @@ fn tour(args: &TourArgs) -> Result<ExitCode, Failure> {
         unicode: terminal.utf8,
         waits: !args.no_wait,
     };
-    let next = || {
-        let mut line = String::new();
-        let read = io::stdin().read_line(&mut line);
-        read.is_ok_and(|len| len > 0) && !line.trim().starts_with('q')
-    };
-    match tour::give(&mut place, manner, io::stdout(), next) {
+    match tour::give(&mut place, manner, io::stdout(), goes_on) {
         Err(error) if error.is_broken_pipe() => {}
         given => given?,
     }

@@ -79,6 +79,40 @@ Examples:
   sudo netbreath tour --lang ja
   sudo netbreath tour --auto --no-wait   for a screencast";
 
+/// Make TCP do something and watch it: refusals, leaks, resets, every state
+///
+/// Each scenario plays in a network namespace of its own, with its own small client and
+/// server, and asks you to guess before it shows what happens. Nothing outside is touched, and
+/// whatever ends it, nothing is left: the kernel takes the namespace away with its last
+/// process. Without a scenario, they are listed.
+#[derive(Debug, Args)]
+#[command(after_help = LAB)]
+pub struct LabArgs {
+    /// What to play: open, filtered, close-wait-leak, state CLOSING, ...
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: Vec<String>,
+
+    /// Run through without waiting for Enter
+    #[arg(long)]
+    pub auto: bool,
+
+    /// In which language; usually that of the locale
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    pub lang: Option<Language>,
+
+    /// Keep what was seen in this file: a line of JSON for each event and packet
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<std::path::PathBuf>,
+}
+
+const LAB: &str = "\
+Examples:
+  netbreath lab                          what there is
+  sudo netbreath lab refused
+  sudo netbreath lab state CLOSING
+  sudo netbreath lab close-wait-leak --lang ja
+Exit code 1: there is no such scenario.";
+
 /// A process of a lesson.
 #[derive(Debug, Args)]
 pub struct ActorArgs {

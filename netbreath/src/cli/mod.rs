@@ -10,7 +10,7 @@ pub mod socket;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
-pub use lesson::{ActorArgs, Explain, ExplainArgs, TourArgs};
+pub use lesson::{ActorArgs, Explain, ExplainArgs, LabArgs, TourArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use trace::{Timestamps, TraceArgs};
@@ -43,6 +43,7 @@ pub enum Command {
     Services(ServicesArgs),
     Explain(ExplainArgs),
     Tour(TourArgs),
+    Lab(LabArgs),
     #[command(hide = true)]
     Actor(ActorArgs),
     Doctor(DoctorArgs),

@@ -162,6 +162,9 @@ impl Building {
         if segment.has('.') && !segment.has('R') {
             text.push_str(&format!(" ack {}", relative(*ack, to)));
         }
+        if segment.window == 0 && !segment.has('R') {
+            text.push_str(" win 0");
+        }
         let to = if *from == self.ladder.left.address { Side::Right } else { Side::Left };
         self.ladder.rungs.push(Rung { at: segment.at, what: What::Segment { to, text }, moment });
     }
