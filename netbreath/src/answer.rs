@@ -48,6 +48,16 @@ pub enum Error {
     NoPid { typed: String },
     #[error("{typed:?} is no port: give a number from 0 to 65535, or a name")]
     NoPort { typed: String },
+    #[error(
+        "ss -s shows the kernel's own counts, which are not in a recording: leave -s out to see \
+         its sockets"
+    )]
+    SummaryOfRecording,
+    #[error(
+        "a recording knows network namespaces by their numbers only, not as {typed:?}: `netbreath \
+         replay FILE trace --columns +netns` shows them"
+    )]
+    NetnsOfRecording { typed: std::path::PathBuf },
     #[error(transparent)]
     Netlink(#[from] netlink::Error),
     #[error(transparent)]

@@ -62,6 +62,24 @@ pub struct Network {
     pub prefix: u8,
 }
 
+impl Network {
+    /// Whether the address is in this network; IPv4 addresses mapped into IPv6 count as IPv4.
+    pub fn contains(&self, addr: IpAddr) -> bool {
+        let prefix = u32::from(self.prefix);
+        match (self.addr, addr.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(addr)) => {
+                let differ = u32::from(network) ^ u32::from(addr);
+                differ.checked_shr(32_u32.saturating_sub(prefix)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(network), IpAddr::V6(addr)) => {
+                let differ = u128::from(network) ^ u128::from(addr);
+                differ.checked_shr(128_u32.saturating_sub(prefix)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A cgroup of the unified hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cgroup {

@@ -3,35 +3,67 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
+use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
-use netbreath::capture::{Capturing, Shape, Target};
+use netbreath::capture::file::Reading;
+use netbreath::capture::rotation::Rotation;
+use netbreath::capture::{self, Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
     CaptureArgs, Cli, Command, DoctorArgs, ExplainArgs, FormatName, HookName, LabArgs, LsofArgs,
-    NetstatArgs, ServicesArgs, SsArgs, TourArgs, TraceArgs, WhoArgs,
+    NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, Speed, SsArgs, TcpdumpArgs,
+    TopArgs, TourArgs, TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
+use netbreath::event::header::Header;
+use netbreath::filter::Filter;
 use netbreath::format::pcapng::Encoder;
+use netbreath::format::recording::Recorder;
 use netbreath::host::Host;
+use netbreath::lint::Thresholds;
 use netbreath::output::Output;
 use netbreath::plan::capture::To;
 use netbreath::plan::network::Plan;
-use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
+use netbreath::plan::recording::{Record, Recorded};
+use netbreath::plan::tcpdump::Origin;
+use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run, Signal};
 use netbreath::source::merge::Merged;
 use netbreath::source::packet::Live;
+use netbreath::source::replay::Recording;
+use netbreath::source::savefile::Savefile;
 use netbreath::source::{Source, ebpf, netlink, replay, socket};
+use netbreath::table::Tables;
 use netbreath::teach::{self, lab, tour};
-use netbreath::{answer, command, doctor, host, plan};
+use netbreath::tui::terminal::{self, Screen};
+use netbreath::tui::top::Top;
+use netbreath::tui::top::model::{Look as TopLook, Model, Playing};
+use netbreath::view::tcpdump::{Naming, Printer};
+use netbreath::{answer, command, doctor, host, plan, view};
 
 fn main() -> ExitCode {
-    let result = match Cli::parse_from(normalized(std::env::args_os())).command {
+    let cli = Cli::parse_from(normalized(std::env::args_os()));
+    let result = dispatch(cli.command);
+    result.unwrap_or_else(|Failure { code, error }| {
+        // Why ignored: without a standard error, the exit code has to do.
+        let _ = writeln!(io::stderr(), "netbreath: {}", sentence(&error));
+        ExitCode::from(code)
+    })
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+    match command {
         Command::Trace(args) => trace(&args),
-        Command::Capture(args) => capture(&args),
+        Command::Top(args) => top(&args),
+        Command::Capture(args) if args.read.is_some() => read_capture(&args),
+        Command::Capture(args) => {
+            capture(&args, |plan| Ok(Look { shape: shape(&plan.to), ..Look::default() }))
+        }
+        Command::Tcpdump(args) => tcpdump(&args),
         Command::Ifconfig(args) => network(plan::network::ifconfig(&args)),
         Command::Ip(args) => network(plan::network::ip(&args)),
         Command::Route(args) => network(plan::network::route(&args)),
@@ -59,12 +91,9 @@ fn main() -> ExitCode {
             teach::actor::play(&args.name).map(|()| ExitCode::SUCCESS).map_err(Failure::from)
         }
         Command::Doctor(args) => doctor(&args),
-    };
-    result.unwrap_or_else(|Failure { code, error }| {
-        // Why ignored: without a standard error, the exit code has to do.
-        let _ = writeln!(io::stderr(), "netbreath: {}", sentence(&error));
-        ExitCode::from(code)
-    })
+        Command::Record(args) => record(&args),
+        Command::Replay(args) => show(&args),
+    }
 }
 
 /// The error with its causes, each said once: our own errors end with their source,
@@ -89,6 +118,8 @@ struct Failure {
 /// Wrong use, and errors that have no code of their own.
 const WRONG: u8 = 2;
 const PRIVILEGE: u8 = 77;
+/// Sockets that are remembered of a recording.
+const MAX_SOCKETS: usize = 1 << 20;
 /// We failed after a command was started: its codes must not be taken for ours.
 const OURS: u8 = 125;
 
@@ -99,7 +130,78 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
-    let plan = plan::trace(args, &host::System)?;
+    let recording = args.recordings.replay.as_deref().map(replay::open).transpose()?;
+    let plan = match &recording {
+        None => plan::trace(args, &host::System)?,
+        Some(recording) => {
+            let host = Recorded { here: &host::System, header: recording.header() };
+            let mut args = args.clone();
+            host.narrow(&mut args.netns);
+            plan::trace(&args, &host)?
+        }
+    };
+    traced(plan, recording, false)
+}
+
+/// Records what happens, and shows nothing of it.
+fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
+    let args = args.trace();
+    let mut plan = plan::trace(&args, &host::System)?;
+    plan.greeting = plan.greeting.map(|_| "recording; Ctrl-C ends");
+    traced(plan, None, true)
+}
+
+/// Shows a recording in the view that was asked for.
+fn show(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    let line = args.line();
+    match Cli::try_parse_from(normalized(line.into_iter())) {
+        Ok(cli) => dispatch(cli.command),
+        Err(error) if error.to_string().contains("'--replay'") => {
+            let view = args.view.first().map(|view| view.to_string_lossy().into_owned());
+            Err(anyhow!(
+                "{} does not live on events, so a recording cannot be shown in it; these can: \
+                 trace, ss, netstat, ifconfig, ip, route, arp",
+                view.unwrap_or_default()
+            )
+            .into())
+        }
+        Err(error) => error.exit(),
+    }
+}
+
+/// The recording that is asked for, from this source.
+fn recorder(
+    record: Option<&plan::recording::Record>,
+    source: &str,
+    replayed: Option<&Header>,
+) -> anyhow::Result<Option<Recorder>> {
+    let Some(Record { path, masks }) = record else { return Ok(None) };
+    let header = match replayed {
+        // What is recorded again is still of where it was recorded first.
+        Some(header) => Header { gaps: Vec::new(), boot: None, ..header.clone() },
+        None => host::header(source),
+    };
+    if path.as_os_str() == "-" {
+        let stdout = io::stdout().as_fd().try_clone_to_owned();
+        let stdout = stdout.context("cannot use standard output")?;
+        return Ok(Some(Recorder::shared(path, stdout.into(), header, *masks)));
+    }
+    Recorder::create(path, header, *masks).map(Some).with_context(|| {
+        format!(
+            "cannot write the recording {}: choose a file in a directory that exists and that you \
+             may write to",
+            path.display()
+        )
+    })
+}
+
+fn traced(
+    plan: plan::Trace,
+    recording: Option<Recording>,
+    silent: bool,
+) -> Result<ExitCode, Failure> {
+    let header = recording.as_ref().and_then(|recording| recording.header().cloned());
+    let recorder = recorder(plan.record.as_ref(), "ebpf", header.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -114,10 +216,12 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
         greeting: plan.greeting,
         is_replay: plan.replay.is_some(),
         max_sockets: plan.ask.max_sockets as usize,
+        silent,
     };
     let outcome = runtime.block_on(async {
-        if let Some(recording) = &plan.replay {
-            return follow(&session, replay::open(recording)?, out).await;
+        if let Some(recording) = recording {
+            let source = recording.play(plan.play.clone());
+            return follow(&session, source, out, recorder).await;
         }
         let source = ebpf::open(&plan.ask).map_err(|error| Failure {
             code: if error.is_privilege() { PRIVILEGE } else { WRONG },
@@ -125,10 +229,10 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
         })?;
         // The network's configuration, in the network namespace that we are in.
         match netlink::Ask::named(&plan.ask.filter.events) {
-            None => follow(&session, source, out).await,
+            None => follow(&session, source, out, recorder).await,
             Some(ask) => {
                 let network = netlink::open(ask).map_err(unwatched)?;
-                follow(&session, Merged::new(source, network), out).await
+                follow(&session, Merged::new(source, network), out, recorder).await
             }
         }
     })?;
@@ -145,14 +249,235 @@ fn trace(args: &TraceArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(outcome.code()))
 }
 
+/// How packets are shown.
+struct Look {
+    shape: Shape,
+    rotation: Rotation,
+    /// What is said before they come.
+    greeting: Option<String>,
+    /// The words are those of tcpdump.
+    brief: bool,
+    unbuffered: bool,
+    count: Option<NonZeroU64>,
+}
+
+impl Default for Look {
+    fn default() -> Look {
+        Look {
+            shape: Shape::Lines,
+            rotation: Rotation::default(),
+            greeting: None,
+            brief: false,
+            unbuffered: false,
+            count: None,
+        }
+    }
+}
+
+/// What packets become by the plain command.
+fn shape(to: &To) -> Shape {
+    match to {
+        To::Lines => Shape::Lines,
+        To::File { pcap: true, .. } => Shape::File(Encoder::Pcap),
+        To::File { comments, .. } => Shape::File(Encoder::pcapng(*comments, ebpf::packet::boot())),
+    }
+}
+
+/// Reads a capture file.
+fn read_capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
+    let to = match &args.write {
+        None => To::Lines,
+        Some(path) => To::File {
+            path: Some(path.clone()).filter(|path| path != Path::new("-")),
+            pcap: args.pcap,
+            comments: args.comments,
+        },
+    };
+    let filter = args.filter.join(" ");
+    let reading = Reading {
+        file: Savefile::open(args.read.as_deref().unwrap_or(Path::new("-")))?,
+        filter: Some(filter.trim()).filter(|filter| !filter.is_empty()),
+        count: args.count,
+        only_count: false,
+        shape: shape(&to),
+        target: target(&to, &Rotation::default())?,
+    };
+    let outcome = reading.run()?;
+    if let To::File { .. } = to {
+        said(format!("{} packets of {} written\n", outcome.matched, outcome.seen).as_bytes());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows packets as tcpdump does. It ends with its exit codes, too.
+fn tcpdump(args: &TcpdumpArgs) -> Result<ExitCode, Failure> {
+    show_packets(args).map_err(|failure| Failure { code: 1, ..failure })
+}
+
+fn show_packets(args: &TcpdumpArgs) -> Result<ExitCode, Failure> {
+    if args.list {
+        let mut network = host::network::Network::open().context("cannot ask for interfaces")?;
+        let links = network.links(false).context("cannot ask for interfaces")?;
+        return print(view::tcpdump::list(&links).as_bytes());
+    }
+    let plan = plan::tcpdump::tcpdump(args)?;
+    let brief = plan.to == To::Lines;
+    let printer = |waits: bool| -> Result<Shape, Failure> {
+        if !brief {
+            return Ok(shape(&plan.to));
+        }
+        let naming = if plan.names { Some(Naming::system(waits)?) } else { None };
+        Ok(Shape::Tcpdump(Box::new(Printer::new(plan.style, naming))))
+    };
+    match &plan.from {
+        Origin::File { path, filter } => {
+            let file = Savefile::open(path)?;
+            let announced = capture::file::announcement(path, file.interface().map(|one| &**one));
+            said(format!("{announced}\n").as_bytes());
+            let reading = Reading {
+                file,
+                filter: filter.as_deref(),
+                count: plan.count,
+                only_count: plan.only_count,
+                shape: printer(true)?,
+                target: target(&plan.to, &plan.rotation)?,
+            };
+            let outcome = reading.run()?;
+            if plan.only_count {
+                let packets = if outcome.matched == 1 { "packet" } else { "packets" };
+                return print(format!("{} {packets}\n", outcome.matched).as_bytes());
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Origin::Live(args) => capture(args, |capture| {
+            let on = &capture.packets.on;
+            let names: Vec<&str> = on.iter().map(|spot| &*spot.interface.name).collect();
+            let kind = on.first().map_or(1, |spot| spot.interface.link_type);
+            let mut greeting = String::new();
+            if plan.style.verbose == 0 && brief {
+                greeting.push_str(
+                    "netbreath: verbose output suppressed, use -v[v]... for full protocol decode\n",
+                );
+            }
+            greeting.push_str(&format!(
+                "listening on {}, link-type {}, snapshot length {} bytes",
+                names.join(", "),
+                capture::file::link_name(kind),
+                capture.packets.snap_len
+            ));
+            Ok(Look {
+                shape: printer(false)?,
+                rotation: plan.rotation.clone(),
+                greeting: Some(greeting),
+                brief: true,
+                unbuffered: plan.unbuffered,
+                count: plan.count,
+            })
+        }),
+    }
+}
+
+/// Shows connections on a full screen until somebody quits.
+fn top(args: &TopArgs) -> Result<ExitCode, Failure> {
+    const INSTEAD: &str = "for lines, say netbreath trace";
+    let plan = plan::trace(&args.trace(), &host::System)?;
+    let terminal = host::System.terminal();
+    let look = TopLook {
+        colour: plan.output.style.colour,
+        unicode: terminal.utf8,
+        timezone: plan.output.style.timezone.clone(),
+    };
+    let max_sockets = args.max_sockets as usize;
+    let mut model = Model::new(look, Thresholds::default(), max_sockets);
+    if let Some(file) = &args.replay {
+        let speed = match args.speed {
+            Speed::Times(times) => times,
+            Speed::Max => 1.0,
+        };
+        let file = file.file_name().unwrap_or(file.as_os_str()).display().to_string();
+        model.playing = Some(Playing { file, speed, over: false });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the loop that waits for events")?;
+    let outcome = runtime.block_on(async {
+        let show = |model, clock| -> anyhow::Result<Top<OwnSignals>> {
+            let signals = OwnSignals::catch()?;
+            let screen = Screen::open(!args.no_mouse, INSTEAD)?;
+            Ok(Top {
+                model,
+                screen,
+                inputs: terminal::inputs()?,
+                signals,
+                clock,
+                at_once: args.speed == Speed::Max,
+                folder: args.folder.clone(),
+            })
+        };
+        if let Some(recording) = &args.replay {
+            let mut source = replay::open(recording)?.play(plan.play.clone());
+            return Ok(show(model, None)?.run(&mut source).await?);
+        }
+        if !terminal.stdout {
+            return Err(anyhow!("a screen needs a terminal: {INSTEAD}").into());
+        }
+        let source = ebpf::open(&plan.ask).map_err(|error| Failure {
+            code: if error.is_privilege() { PRIVILEGE } else { WRONG },
+            error: error.into(),
+        })?;
+        let ask = netlink::Ask { links: true, addresses: true, ..netlink::Ask::default() };
+        let network = netlink::open(ask).map_err(unwatched)?;
+        let mut source = Merged::new(source, network);
+        Ok::<_, Failure>(show(model, Some(netbreath::source::now))?.run(&mut source).await?)
+    })?;
+    // Why ignored: talk that nobody hears is no reason to fail.
+    let _ = writeln!(
+        io::stderr(),
+        "{} events, {} lost, {} gaps; netbreath itself took {:.1} s of CPU time and {} MB",
+        outcome.events,
+        outcome.lost,
+        outcome.gaps,
+        outcome.cpu as f64 / 1e9,
+        outcome.memory >> 20,
+    );
+    if args.frames {
+        let frames = outcome.frames;
+        let millis = |nanos: u64| nanos as f64 / 1e6;
+        let _ = writeln!(
+            io::stderr(),
+            "{{\"frames\":{},\"median_ms\":{},\"p99_ms\":{},\"longest_ms\":{},\"turn_ms\":{},\
+             \"seconds\":{},\"cpu_s\":{},\"memory_mb\":{},\"lost\":{}}}",
+            frames.count,
+            millis(frames.median),
+            millis(frames.p99),
+            millis(frames.longest),
+            millis(frames.turn),
+            millis(frames.time) / 1e3,
+            outcome.cpu as f64 / 1e9,
+            outcome.memory >> 20,
+            outcome.lost,
+        );
+    }
+    Ok(ExitCode::from(match outcome.signal {
+        Some(Signal::Interrupt) => 130,
+        Some(Signal::Terminate) => 143,
+        None => 0,
+    }))
+}
+
 /// Captures packets until something ends it.
-fn capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
+fn capture(
+    args: &CaptureArgs,
+    look: impl FnOnce(&plan::capture::Capture) -> Result<Look, Failure>,
+) -> Result<ExitCode, Failure> {
     let mut network = host::network::Network::open().context("cannot ask for interfaces")?;
     let links = network.links(false).context("cannot ask for interfaces")?;
     let plan = plan::capture::capture(args, &host::System, &links)?;
     if plan.explain {
         return print(plan::capture::explain(&plan)?.as_bytes());
     }
+    let look = look(&plan)?;
     let addresses: Vec<_> = network
         .addresses(None)
         .context("cannot ask for addresses")?
@@ -168,7 +493,7 @@ fn capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
             None
         } else {
             match ebpf::packet::open(&plan.ask, &plan.packets, &addresses) {
-                Ok(source) => return take(&plan, source).await,
+                Ok(source) => return take(&plan, look, source).await,
                 // A packet socket needs less, but knows no owners.
                 Err(error)
                     if plan.hook.is_none() && !plan.needs_owners && error.is_of_programs() =>
@@ -198,32 +523,17 @@ fn capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
                 "gap: whose packets are is not known: they come from packet sockets, since {refused}"
             );
         }
-        take(&plan, source).await
+        take(&plan, look, source).await
     })
 }
 
 /// Starts the command, if there is one, and captures until the end.
-async fn take<S: Live>(plan: &plan::capture::Capture, mut source: S) -> Result<ExitCode, Failure> {
-    let (shape, target) = match &plan.to {
-        To::Lines => (Shape::Lines, None),
-        To::File { path, pcap: true, .. } => (Shape::File(Encoder::Pcap), path.as_ref()),
-        To::File { path, comments, .. } => {
-            (Shape::File(Encoder::pcapng(*comments, ebpf::packet::boot())), path.as_ref())
-        }
-    };
-    let target = match target {
-        None => {
-            let stdout = io::stdout().as_fd().try_clone_to_owned();
-            Target::shared(stdout.context("cannot use standard output")?.into())
-        }
-        Some(path) => Target::create(path).with_context(|| {
-            format!(
-                "cannot write to {}: choose a file in a directory that exists and that you may \
-                 write to",
-                path.display()
-            )
-        })?,
-    };
+async fn take<S: Live>(
+    plan: &plan::capture::Capture,
+    look: Look,
+    mut source: S,
+) -> Result<ExitCode, Failure> {
+    let target = target(&plan.to, &look.rotation)?;
     let signals = OwnSignals::catch()?;
     let held = if plan.command.is_empty() {
         None
@@ -234,7 +544,9 @@ async fn take<S: Live>(plan: &plan::capture::Capture, mut source: S) -> Result<E
         source.follow(held.pid()).context("cannot follow the command")?;
         Some((held, failed))
     };
-    if host::System.terminal().stderr
+    if let Some(greeting) = &look.greeting {
+        said(format!("{greeting}\n").as_bytes());
+    } else if host::System.terminal().stderr
         && let Some(choice) = &plan.choice
     {
         // Why ignored: talk that nobody hears is no reason to end.
@@ -251,19 +563,42 @@ async fn take<S: Live>(plan: &plan::capture::Capture, mut source: S) -> Result<E
         None => None,
     };
     let capturing = Capturing {
-        shape,
+        shape: look.shape,
         target,
         talk: io::stderr(),
         signals,
         command,
-        limits: netbreath::capture::Limits { count: plan.count, duration: plan.duration },
+        limits: netbreath::capture::Limits {
+            count: plan.count.or(look.count),
+            duration: plan.duration,
+        },
         interfaces: plan.packets.on.iter().map(|spot| spot.interface.clone()).collect(),
         filter: plan.packets.filter.as_deref(),
+        rotation: look.rotation,
+        brief: look.brief,
+        unbuffered: look.unbuffered,
     };
     let outcome = capturing.run(&mut source, netbreath::capture::now()).await.map_err(|error| {
         Failure { code: if started { OURS } else { WRONG }, error: error.into() }
     })?;
     Ok(ExitCode::from(outcome.command.unwrap_or(0)))
+}
+
+/// Where the bytes of packets go: a file, the first of a rotation, or standard output.
+fn target(to: &To, rotation: &Rotation) -> Result<Target, Failure> {
+    let To::File { path: Some(path), .. } = to else {
+        let stdout = io::stdout().as_fd().try_clone_to_owned();
+        return Ok(Target::shared(stdout.context("cannot use standard output")?.into()));
+    };
+    let first = rotation.name(path, 0, capture::now());
+    let target = Target::create(&first).with_context(|| {
+        format!(
+            "cannot write to {}: choose a file in a directory that exists and that you may write \
+             to",
+            first.display()
+        )
+    })?;
+    Ok(target.called(path))
 }
 
 /// Answers a question about the network configuration, or watches it change.
@@ -284,9 +619,48 @@ fn netstat(args: &NetstatArgs) -> Result<ExitCode, Failure> {
     let terminal = host::System.terminal();
     let question = plan::socket::netstat(args, terminal)?;
     let (mut out, mut talk) = (Vec::new(), Vec::new());
-    answer::socket::netstat(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    let then = then(&args.more.follow.recordings)?;
+    let recorded = then.as_ref().map(Then::recorded);
+    answer::socket::netstat(&question, recorded.as_ref(), terminal, &mut out, &mut talk)
+        .map_err(unanswered)?;
     said(&talk);
     print(&out)
+}
+
+/// What a recording has told until the time that was asked for.
+struct Then {
+    tables: Tables,
+    netns: Option<u32>,
+}
+
+impl Then {
+    const fn recorded(&self) -> answer::socket::Recorded<'_> {
+        answer::socket::Recorded { tables: &self.tables, netns: self.netns }
+    }
+}
+
+/// Reads the recording that is asked for, if one is.
+fn then(args: &Recordings) -> Result<Option<Then>, Failure> {
+    let Some(path) = &args.replay else { return Ok(None) };
+    let recording = replay::open(path)?;
+    let netns = recording.header().and_then(|header| header.netns);
+    let mut play = plan::recording::play(args, Filter::default())?;
+    // An answer has one time.
+    play.speed = None;
+    let mut source = recording.play(play);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .context("cannot start the loop that reads the recording")?;
+    let mut tables = Tables::new(MAX_SOCKETS);
+    let mut events = Vec::new();
+    loop {
+        runtime.block_on(source.next(&mut events))?;
+        if events.is_empty() {
+            return Ok(Some(Then { tables, netns }));
+        }
+        events.drain(..).for_each(|event| tables.apply(&event));
+    }
 }
 
 fn follow_netstat(args: &NetstatArgs) -> Result<ExitCode, Failure> {
@@ -301,7 +675,10 @@ fn ss(args: &SsArgs) -> Result<ExitCode, Failure> {
     let terminal = host::System.terminal();
     let question = plan::socket::ss(args, terminal, answer::socket::ephemeral())?;
     let (mut out, mut talk) = (Vec::new(), Vec::new());
-    answer::socket::ss(&question, terminal, &mut out, &mut talk).map_err(unanswered)?;
+    let then = then(&args.follow.recordings)?;
+    let recorded = then.as_ref().map(Then::recorded);
+    answer::socket::ss(&question, recorded.as_ref(), terminal, &mut out, &mut talk)
+        .map_err(unanswered)?;
     said(&talk);
     print(&out)
 }
@@ -349,14 +726,19 @@ fn changes(watch: &plan::network::Watch) -> Result<ExitCode, Failure> {
         greeting: (!quiet).then_some("watching changes; Ctrl-C ends"),
         is_replay: watch.replay.is_some(),
         max_sockets: 65_536,
+        silent: false,
     };
     let outcome = runtime.block_on(async {
         if let Some(recording) = &watch.replay {
-            return follow(&session, replay::open(recording)?, out).await;
+            let recording = replay::open(recording)?;
+            let recorder = recorder(watch.record.as_ref(), "netlink", recording.header())?;
+            let source = recording.play(watch.play.clone());
+            return follow(&session, source, out, recorder).await;
         }
+        let recorder = recorder(watch.record.as_ref(), "netlink", None)?;
         let ask = answer::watched(watch).map_err(unanswered)?;
         let source = netlink::open(ask).map_err(unwatched)?;
-        follow(&session, source, out).await
+        follow(&session, source, out, recorder).await
     })?;
     Ok(ExitCode::from(match outcome.code() {
         // That nothing changed in the time given is an answer too.
@@ -506,6 +888,8 @@ struct Session<'a> {
     greeting: Option<&'static str>,
     is_replay: bool,
     max_sockets: usize,
+    /// Nothing is shown.
+    silent: bool,
 }
 
 /// Starts the command, if there is one, and runs until the end.
@@ -513,6 +897,7 @@ async fn follow<S: Source>(
     session: &Session<'_>,
     mut source: S,
     out: Output,
+    recorder: Option<Recorder>,
 ) -> Result<Outcome, Failure> {
     let signals = OwnSignals::catch()?;
     let held = if session.command.is_empty() {
@@ -537,7 +922,10 @@ async fn follow<S: Source>(
     let to = session.to.map_or(OsStr::new("standard output"), Path::as_os_str);
     let quiet = session.output.format != FormatName::Text || started || session.is_replay;
     let run = Run {
-        lines: Lines::new(session.output),
+        lines: match session.silent {
+            true => Lines::silent(session.output),
+            false => Lines::new(session.output),
+        },
         out,
         to: to.display().to_string(),
         talk: io::stderr(),
@@ -546,6 +934,7 @@ async fn follow<S: Source>(
         command,
         limits: session.limits,
         max_sockets: session.max_sockets,
+        recorder,
     };
     run.run(&mut source)
         .await

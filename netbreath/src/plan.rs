@@ -6,7 +6,9 @@ pub mod follow;
 mod ip;
 pub mod lsof;
 pub mod network;
+pub mod recording;
 pub mod socket;
+pub mod tcpdump;
 
 use std::ffi::OsString;
 use std::io;
@@ -19,6 +21,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use netbreath_common::tcp::TcpState;
 
+use self::recording::Record;
 use crate::cli::{ColorChoice, FormatName, TraceArgs};
 use crate::event::{Event, Family};
 use crate::filter::{EventKind, Filter, Network};
@@ -26,6 +29,7 @@ use crate::format::text::Style;
 use crate::host::{Host, Process};
 use crate::lesson::line::Explained;
 use crate::source::Ask;
+use crate::source::replay::Play;
 use crate::view::Column;
 use crate::view::trace::{COLUMNS, KEYS, LEAST_NEEDED, USUAL, column_named};
 
@@ -42,6 +46,9 @@ pub struct Trace {
     pub strict: bool,
     pub ready_file: Option<PathBuf>,
     pub replay: Option<PathBuf>,
+    /// What of the recording to show, and how.
+    pub play: Play,
+    pub record: Option<Record>,
     /// What to tell a person on standard error when all is watched.
     pub greeting: Option<&'static str>,
 }
@@ -172,34 +179,36 @@ pub enum Error {
          since 1970; leave --timestamps out"
     )]
     TimestampsOfData { format: &'static str },
+    #[error("--replay and a COMMAND exclude each other: what is recorded has happened already")]
+    ReplayOfCommand,
+    #[error(transparent)]
+    Recording(#[from] recording::Error),
     #[error("--explain is text: leave --format out")]
     ExplainText,
-    #[error("a recording cannot be filtered yet, and runs no COMMAND")]
-    FilteredReplay,
 }
 
 /// What `args` mean on `host`.
 pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
     let filter = filter(args, host)?;
-    if args.replay.is_some() {
-        // A live source evaluates filters in the kernel; there is none here.
-        let unfiltered = Filter { events: filter.events.clone(), ..Filter::default() };
-        if filter != unfiltered {
-            return Err(Error::FilteredReplay);
-        }
+    let replays = args.recordings.replay.is_some();
+    if replays && !args.command.is_empty() {
+        return Err(Error::ReplayOfCommand);
     }
-    let output = output(args, host)?;
+    let mut output = output(args, host)?;
+    // What was recorded was asked for then.
+    output.processes |= replays && args.event.is_empty();
     let greeting = (args.format == FormatName::Text
         && host.terminal().stderr
         && args.command.is_empty()
-        && args.replay.is_none())
-    .then_some(if filter == Filter::default() {
-        "watching every TCP connection of this machine; Ctrl-C ends"
-    } else if filter.events.iter().all(EventKind::is_usual) {
-        "watching the TCP connections that match; Ctrl-C ends"
-    } else {
-        "watching what matches; Ctrl-C ends"
-    });
+        && !replays)
+        .then_some(if filter == Filter::default() {
+            "watching every TCP connection of this machine; Ctrl-C ends"
+        } else if filter.events.iter().all(EventKind::is_usual) {
+            "watching the TCP connections that match; Ctrl-C ends"
+        } else {
+            "watching what matches; Ctrl-C ends"
+        });
+    let play = filter.clone();
     Ok(Trace {
         ask: Ask {
             filter,
@@ -220,7 +229,9 @@ pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
         duration: args.duration.as_deref().map(duration).transpose()?,
         strict: args.strict,
         ready_file: args.ready_file.clone(),
-        replay: args.replay.clone(),
+        replay: args.recordings.replay.clone(),
+        play: recording::play(&args.recordings, play)?,
+        record: recording::record(&args.recordings),
         greeting,
     })
 }

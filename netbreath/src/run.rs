@@ -17,6 +17,7 @@ use crate::format::Format;
 use crate::format::csv::Csv;
 use crate::format::json::Json;
 use crate::format::jsonl::Jsonl;
+use crate::format::recording::Recorder;
 use crate::format::text::Text;
 use crate::lesson::line::Explained;
 use crate::name::Names;
@@ -36,6 +37,8 @@ pub enum Error {
     Source { source: Box<dyn StdError + Send + Sync> },
     #[error("cannot write to {to}: {source}")]
     Write { to: String, source: io::Error },
+    #[error("cannot write the recording {path}: {source}")]
+    Record { path: String, source: io::Error },
     #[error("cannot wait for the command: {source}")]
     Command { source: io::Error },
     #[error("cannot catch signals: {source}")]
@@ -54,9 +57,16 @@ pub struct Lines {
 enum Shape {
     Sheet(Box<dyn Format<Event>>),
     Events(Jsonl),
+    /// Nothing is shown: events are counted.
+    Silence,
 }
 
 impl Lines {
+    /// Shows nothing of what `output` would show, but counts it.
+    pub fn silent(output: &Output) -> Lines {
+        Lines { shape: Shape::Silence, ..Lines::new(&Output { names: false, ..output.clone() }) }
+    }
+
     pub fn new(output: &Output) -> Lines {
         let columns = &output.columns;
         let shape = match output.format {
@@ -114,6 +124,7 @@ impl Lines {
             Body::Clock { .. } | Body::Gap(_) => false,
         };
         match &mut self.shape {
+            Shape::Silence => {}
             Shape::Events(jsonl) => jsonl.event(event, out),
             Shape::Sheet(format) => match &event.body {
                 Body::Clock { boot } => format.clock(*boot),
@@ -198,6 +209,8 @@ pub struct Run<W, T, G> {
     pub command: Option<Running>,
     pub limits: Limits,
     pub max_sockets: usize,
+    /// Everything is written to this, too.
+    pub recorder: Option<Recorder>,
 }
 
 /// What ended the loop.
@@ -247,6 +260,7 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
             buffer: Vec::with_capacity(FULL),
             shown: 0,
             greeted: false,
+            fresh: true,
         };
         self.lines.begin(&mut page.buffer);
         let deadline = self.limits.duration.map(|duration| Instant::now() + duration);
@@ -255,12 +269,13 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
         // Whatever ended it: what was seen is written, and the format completed, so
         // that half a recording is still a recording.
         let end = match traced {
-            Ok(End::Pipe) => Ok(End::Pipe),
+            Ok(End::Pipe) => self.record(Recorder::finish).map(|()| End::Pipe),
             Ok(end) => self.finish(source, &mut page, end),
-            Err(error @ Error::Write { .. }) => return Err(error),
+            Err(error @ (Error::Write { .. } | Error::Record { .. })) => return Err(error),
             Err(error) => {
                 self.lines.end(&mut page.buffer);
                 self.flush(&mut page)?;
+                self.record(Recorder::finish)?;
                 Err(error)
             }
         }?;
@@ -316,12 +331,13 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
                     if self.write(page) {
                         return Ok(End::Count);
                     }
-                    if page.buffer.len() >= FULL && !self.flush(page)? {
+                    let recorded = self.recorder.as_ref().is_some_and(Recorder::is_full);
+                    if (page.buffer.len() >= FULL || recorded) && !self.flush(page)? {
                         return Ok(End::Pipe);
                     }
                 }
                 // The source has nothing at the moment: who reads along shall see all.
-                () = ready(()), if !page.buffer.is_empty() => {
+                () = ready(()), if page.fresh => {
                     if !self.flush(page)? {
                         return Ok(End::Pipe);
                     }
@@ -344,8 +360,15 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
 
     /// Applies and formats the events at hand; whether the count is reached.
     fn write(&mut self, page: &mut Page) -> bool {
+        page.fresh = true;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.begin(&page.events);
+        }
         for event in page.events.drain(..) {
             page.tables.apply(&event);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.event(&event);
+            }
             if self.lines.event(&event, &mut page.buffer) {
                 page.shown += 1;
                 if self.limits.count.is_some_and(|count| page.shown >= count.get()) {
@@ -367,6 +390,8 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
             };
         }
         page.greeted = true;
+        page.fresh = false;
+        self.record(Recorder::flush)?;
         let written = self.out.write_all(&page.buffer).and_then(|()| self.out.flush());
         page.buffer.clear();
         match written {
@@ -374,6 +399,13 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
             Err(source) => Err(Error::Write { to: self.to.clone(), source }),
         }
+    }
+
+    /// Writes to the recording, if there is one.
+    fn record(&mut self, write: fn(&mut Recorder) -> io::Result<()>) -> Result<(), Error> {
+        let Some(recorder) = &mut self.recorder else { return Ok(()) };
+        write(recorder)
+            .map_err(|source| Error::Record { path: recorder.path().display().to_string(), source })
     }
 
     /// Takes what the source still has, and completes the output.
@@ -392,6 +424,7 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
         };
         self.lines.end(&mut page.buffer);
         let read = self.flush(page)?;
+        self.record(Recorder::finish)?;
         finished?;
         Ok(if read { end } else { End::Pipe })
     }
@@ -459,6 +492,8 @@ struct Page {
     buffer: Vec<u8>,
     shown: u64,
     greeted: bool,
+    /// There is something that is not written yet.
+    fresh: bool,
 }
 
 async fn until(instant: Option<Instant>) {

@@ -99,6 +99,7 @@ impl Bench {
             command: self.command,
             limits: self.limits,
             max_sockets: 100,
+            recorder: None,
         };
         let outcome = run.run(&mut source).await;
         (outcome, out.writes.borrow().concat(), talk.writes.borrow().concat())

@@ -6,23 +6,64 @@ use std::collections::HashMap;
 use super::{Error, Page, host_names};
 use crate::cli::FormatName;
 use crate::format::text::put_gap;
+use crate::host::socket::{Ask, Who};
 use crate::host::{self, Terminal, socket as host_socket};
 use crate::plan::socket::{Names, Netstat, Ss, SsTable};
 use crate::service::{self, Services};
-use crate::table::socket::{Ends, Proto, Socket, Sockets};
+use crate::table::socket::{Ends, Holders, Proto, Socket, Sockets};
+use crate::table::{Tables, recorded};
 use crate::view::label::Labels;
 use crate::view::ss::filter::{Ephemeral, Lookup};
 use crate::view::{netstat, socket, ss};
 
+/// A recording whose sockets are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded<'a> {
+    /// What its events amount to.
+    pub tables: &'a Tables,
+    /// The network namespace that it is of, where that is known.
+    pub netns: Option<u32>,
+}
+
+/// The sockets that are asked for, of now or of a recording.
+fn sockets(ask: &Ask, recorded: Option<&Recorded<'_>>) -> Result<Sockets, Error> {
+    let Some(Recorded { tables, netns }) = recorded else {
+        return Ok(host_socket::sockets(ask)?);
+    };
+    let netns = match &ask.netns {
+        // The numbers of namespaces are all that a recording knows of them.
+        Some(typed) => {
+            let name = typed.file_name().and_then(|name| name.to_str());
+            let number = name.and_then(|name| name.parse().ok());
+            Some(number.ok_or_else(|| Error::NetnsOfRecording { typed: typed.clone() })?)
+        }
+        None if ask.all_netns => None,
+        None => *netns,
+    };
+    let mut sockets = recorded::sockets(tables);
+    sockets.rows.retain(|row| {
+        let family = row.family();
+        ask.protos.has(row.proto)
+            && ask.states & row.state.bit() != 0
+            && ask.family.is_none_or(|wanted| family.is_none_or(|family| family == wanted))
+            && netns.is_none_or(|netns| row.netns == netns)
+    });
+    if ask.holders == Who::Nobody {
+        sockets.holders = Holders::default();
+    }
+    Ok(sockets)
+}
+
 /// Appends what netstat shows; what could not be seen goes to `talk`.
 pub fn netstat(
     question: &Netstat,
+    recorded: Option<&Recorded<'_>>,
     terminal: Terminal,
     out: &mut Vec<u8>,
     talk: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let Netstat { ask, layout, format, names } = question;
-    let sockets = host_socket::sockets(ask)?;
+    let sockets = sockets(ask, recorded)?;
     gaps(&sockets, terminal, talk);
     let chosen = || sockets.rows.iter().filter(|row| netstat::takes(layout, row));
     let labels = labels(&sockets, chosen(), *names)?;
@@ -36,11 +77,15 @@ pub fn netstat(
 /// Appends what ss shows.
 pub fn ss(
     question: &Ss,
+    recorded: Option<&Recorded<'_>>,
     terminal: Terminal,
     out: &mut Vec<u8>,
     talk: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let table = match question {
+        Ss::Summary | Ss::Table(_) if recorded.is_some() && question.summarizes() => {
+            return Err(Error::SummaryOfRecording);
+        }
         Ss::Summary => {
             ss::summary(&host_socket::summary()?, out);
             return Ok(());
@@ -67,7 +112,7 @@ pub fn ss(
             ask.protos.0 &= !proto.bit();
         }
     }
-    let sockets = host_socket::sockets(&ask)?;
+    let sockets = sockets(&ask, recorded)?;
     gaps(&sockets, terminal, talk);
     let chosen = || sockets.rows.iter().filter(|row| ss::takes(&layout, row));
     let labels = labels(&sockets, chosen(), *names)?;

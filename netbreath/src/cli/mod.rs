@@ -6,13 +6,19 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod capture;
 mod lesson;
 pub mod network;
+mod recording;
 pub mod socket;
+pub mod tcpdump;
+mod top;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
 pub use lesson::{ActorArgs, Explain, ExplainArgs, LabArgs, TourArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
+pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
+pub use tcpdump::TcpdumpArgs;
+pub use top::{Speed, TopArgs};
 pub use trace::{Timestamps, TraceArgs};
 
 /// Who is talking, and what is TCP doing? Live, from the kernel, with the process
@@ -31,7 +37,9 @@ Start here, and open a web page with curl in another terminal:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Trace(Box<TraceArgs>),
+    Top(Box<TopArgs>),
     Capture(Box<CaptureArgs>),
+    Tcpdump(Box<TcpdumpArgs>),
     Ifconfig(IfconfigArgs),
     Ip(IpArgs),
     Route(RouteArgs),
@@ -41,6 +49,8 @@ pub enum Command {
     Lsof(Box<LsofArgs>),
     Who(WhoArgs),
     Services(ServicesArgs),
+    Record(Box<RecordArgs>),
+    Replay(ReplayArgs),
     Explain(ExplainArgs),
     Tour(TourArgs),
     Lab(LabArgs),

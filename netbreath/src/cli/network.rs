@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::FormatName;
+use super::{FormatName, Recordings};
 use crate::view::ifconfig::Style;
 
 /// Show interfaces, with their addresses and what they carried
@@ -334,9 +334,8 @@ pub struct Follow {
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
 
-    /// For the tests: events from a recording instead of the kernel.
-    #[arg(long, hide = true, value_name = "FILE")]
-    pub replay: Option<PathBuf>,
+    #[command(flatten)]
+    pub recordings: Recordings,
 }
 
 const IFCONFIG: &str = "\

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ColorChoice, Explain, FormatName};
+use super::{ColorChoice, Explain, FormatName, Recordings};
 use crate::filter::EventKind;
 
 /// Show each change in the life of each TCP connection, and whose it is
@@ -15,7 +15,7 @@ use crate::filter::EventKind;
 /// is known, the connection's two ends (local: this machine; remote: the other
 /// side), the state that TCP left and the one it entered, and how long it had been
 /// in the old one.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct TraceArgs {
     /// Run this command as the user who called, and show only its connections and
@@ -192,9 +192,8 @@ pub struct TraceArgs {
     #[arg(long, hide = true)]
     pub owner_from_cpu: bool,
 
-    /// For the tests: events from a recording instead of the kernel.
-    #[arg(long, hide = true, value_name = "FILE")]
-    pub replay: Option<PathBuf>,
+    #[command(flatten)]
+    pub recordings: Recordings,
 }
 
 const OUTPUT: &str = "Output";

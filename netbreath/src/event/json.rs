@@ -390,7 +390,16 @@ fn endpoint(endpoint: &Endpoint, out: &mut Vec<u8>) {
 fn name(comm: &Comm, out: &mut Vec<u8>) {
     match std::str::from_utf8(comm.bytes()) {
         Ok(name) => text(Some(name), out),
-        Err(_) => text(Some(&String::from_utf8_lossy(comm.bytes())), out),
+        Err(_) => {
+            text(Some(&String::from_utf8_lossy(comm.bytes())), out);
+            // The recording has to have all of it.
+            out.extend_from_slice(b",\"comm_bytes\":\"");
+            for byte in comm.bytes() {
+                // Writing into memory cannot fail.
+                drop(write!(out, "{byte:02x}"));
+            }
+            out.push(b'"');
+        }
     }
 }
 

@@ -58,6 +58,7 @@ pub struct Line {
     pid: Option<u32>,
     parent: Option<u32>,
     comm: Option<Comm>,
+    comm_bytes: Option<CommBytes>,
     exe: Option<Arc<str>>,
     cmdline: Option<Arc<str>>,
     uid: Option<u32>,
@@ -127,6 +128,19 @@ pub enum WireError {
 }
 
 impl Line {
+    /// Whether events of this kind can be read.
+    pub fn knows(kind: &str) -> bool {
+        serde_json::from_value::<Named>(kind.into()).is_ok()
+    }
+
+    /// The wall-clock time of boot that a clock event tells.
+    pub const fn clock(&self) -> Option<i64> {
+        match self.event {
+            Named::Clock => self.boot,
+            _ => None,
+        }
+    }
+
     /// The event of this line; `boot` is the wall-clock time of boot, in
     /// nanoseconds since the epoch.
     pub fn event(self, boot: i64) -> Result<Event, WireError> {
@@ -185,7 +199,7 @@ impl Line {
                 let process = Process {
                     pid: self.pid.ok_or(need("pid"))?,
                     parent: self.parent.ok_or(need("parent"))?,
-                    comm: self.comm.ok_or(need("comm"))?,
+                    comm: whole(self.comm.ok_or(need("comm"))?, self.comm_bytes),
                     exe: self.exe,
                     cmdline: self.cmdline,
                     uid: self.uid.ok_or(need("uid"))?,
@@ -290,10 +304,10 @@ impl Line {
                         Body::Closed(Box::new(Closed {
                             socket,
                             cause: self.cause,
-                            closer: self.closer.map(|CloserLine { pid, comm, exe }| Closer {
-                                pid,
-                                comm,
-                                exe,
+                            closer: self.closer.map(|closer| Closer {
+                                pid: closer.pid,
+                                comm: whole(closer.comm, closer.comm_bytes),
+                                exe: closer.exe,
                             }),
                             error: self.error.map(|error| error.0),
                             lasted: self.lasted_ns,
@@ -479,6 +493,7 @@ impl Named {
 struct CloserLine {
     pid: u32,
     comm: Comm,
+    comm_bytes: Option<CommBytes>,
     exe: Option<Arc<str>>,
 }
 
@@ -518,6 +533,7 @@ impl<'de> Deserialize<'de> for ErrnoName {
 struct OwnerLine {
     pid: u32,
     comm: Comm,
+    comm_bytes: Option<CommBytes>,
     #[serde(default)]
     exe: Option<Arc<str>>,
     uid: u32,
@@ -526,8 +542,31 @@ struct OwnerLine {
 
 impl OwnerLine {
     fn owner(self) -> Owner {
-        let OwnerLine { pid, comm, exe, uid, how } = self;
-        Owner { pid, comm, exe, uid, how }
+        let OwnerLine { pid, comm, comm_bytes, exe, uid, how } = self;
+        Owner { pid, comm: whole(comm, comm_bytes), exe, uid, how }
+    }
+}
+
+/// The bytes of a process name that is no text, in hexadecimal: `comm` has stand-ins for
+/// what is none.
+#[derive(Clone, Copy, Debug)]
+struct CommBytes(Comm);
+
+/// The name as it is.
+fn whole(comm: Comm, bytes: Option<CommBytes>) -> Comm {
+    bytes.map_or(comm, |bytes| bytes.0)
+}
+
+impl FromStr for CommBytes {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<CommBytes, Self::Err> {
+        let mut bytes = [0; 16];
+        // The last one stays 0.
+        for (byte, digits) in bytes[..15].iter_mut().zip(text.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).unwrap_or("?"), 16)?;
+        }
+        Ok(CommBytes(Comm::new(bytes)))
     }
 }
 
@@ -568,7 +607,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(Id, Endpoint);
+as_text!(Id, Endpoint, CommBytes);
 
 /// Reads one of the names in `ALL`.
 macro_rules! as_name {
@@ -879,5 +918,15 @@ mod tests {
         }
         let text = json(&event);
         assert!(!text.contains('\x1b') && !text.contains('\n'), "{text}");
+        assert_eq!(read(&text), event);
+        // What is no text keeps its bytes.
+        if let Body::State(state) = &mut event.body
+            && let Some(owner) = &mut state.socket.owner
+        {
+            owner.comm = Comm::new(*b"a\xff\xfe\x0123456789\0\0\0\0");
+        }
+        let text = json(&event);
+        assert!(text.contains(r#","comm_bytes":"61fffe01"#), "{text}");
+        assert_eq!(read(&text), event);
     }
 }

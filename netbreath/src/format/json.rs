@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Format, misleads, put};
 use crate::event::{Event, Gap, write_json};
+use crate::table::socket::Holder;
 use crate::view::change;
 use crate::view::socket::Held;
 use crate::view::{Cell, Column, Field};
@@ -169,7 +170,10 @@ fn put_holders(out: &mut Vec<u8>, holders: &[Held]) {
         }
         put(out, format_args!("{{\"pid\":{pid},\"comm\":"));
         put_text(out, comm);
-        put(out, format_args!(",\"fd\":{fd}"));
+        match *fd {
+            Holder::UNKNOWN => out.extend_from_slice(b",\"fd\":null"),
+            fd => put(out, format_args!(",\"fd\":{fd}")),
+        }
         if let Some(uid) = uid {
             put(out, format_args!(",\"uid\":{uid}"));
         }

@@ -9,6 +9,7 @@ pub mod csv;
 pub mod json;
 pub mod jsonl;
 pub mod pcapng;
+pub mod recording;
 pub mod text;
 
 /// A way to write a sheet with rows of type `R`.

@@ -4,13 +4,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::event::header::{self, Header};
 use crate::filter::Cgroup;
 use crate::lesson::Language;
 
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use linux::{Linux as System, caller, locale_is_utf8, name_of, user_name};
+pub use linux::{Linux as System, caller, locale_is_utf8, name_of, own_netns, user_name};
 #[cfg(target_os = "linux")]
 pub use linux::{ethtool, file, netlink, network, socket};
 
@@ -30,6 +31,43 @@ pub trait Host {
 
     /// Where output goes and what it can show.
     fn terminal(&self) -> Terminal;
+}
+
+/// What a recording that is made here by `source` says of itself.
+pub fn header(source: &str) -> Header {
+    Header {
+        format: header::FORMAT,
+        program: concat!("netbreath ", env!("CARGO_PKG_VERSION")).to_owned(),
+        platform: std::env::consts::OS.to_owned(),
+        machine: std::env::consts::ARCH.to_owned(),
+        kernel: kernel(),
+        host: host_name(),
+        source: source.to_owned(),
+        netns: own_netns(),
+        ..Header::default()
+    }
+}
+
+/// The kernel's release and the host's name.
+fn uname() -> Option<libc::utsname> {
+    // SAFETY: all of its fields are bytes, for which 0 is a value.
+    let mut names: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: writes to the structure, which is ours.
+    (unsafe { libc::uname(&raw mut names) } == 0).then_some(names)
+}
+
+fn text(field: &[libc::c_char]) -> String {
+    let bytes: Vec<u8> =
+        field.iter().map(|byte| *byte as u8).take_while(|byte| *byte != 0).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn kernel() -> Option<String> {
+    uname().map(|names| text(&names.release))
+}
+
+fn host_name() -> Option<String> {
+    uname().map(|names| text(&names.nodename))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

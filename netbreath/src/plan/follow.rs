@@ -95,7 +95,7 @@ fn base(kinds: Kinds, namespace: &Namespace, follow: &Follow, format: FormatName
         count: follow.count,
         duration: follow.duration.clone(),
         ready_file: follow.ready_file.clone(),
-        replay: follow.replay.clone(),
+        recordings: follow.recordings.clone(),
         ring_size: RING.to_owned(),
         max_sockets: SOCKETS,
         ..TraceArgs::default()

@@ -7,12 +7,17 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::ip::object;
+use super::recording::{self, Record};
 use super::{Output, duration};
-use crate::cli::{ArpArgs, Follow, FormatName, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs};
+use crate::cli::{
+    ArpArgs, Follow, FormatName, IfconfigArgs, IpArgs, NetstatArgs, Recordings, RouteArgs,
+};
 use crate::event::Family;
 use crate::event::network::{NeighbourState, RouteKind};
+use crate::filter::{EventKind, Filter};
 use crate::format::text::Style;
 use crate::host::Host;
+use crate::source::replay::Play;
 use crate::view::change;
 use crate::view::ifconfig;
 use crate::view::ip::Select;
@@ -93,6 +98,8 @@ pub struct Watch {
     pub duration: Option<Duration>,
     pub ready_file: Option<PathBuf>,
     pub replay: Option<PathBuf>,
+    pub play: Play,
+    pub record: Option<Record>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -129,10 +136,17 @@ pub enum Error {
     EventsOfAnswer,
     #[error("--explain is text: leave --format, -j or --follow out")]
     ExplainText,
-    #[error("--output, --count, --duration and --ready-file are for changes: add --follow")]
+    #[error(
+        "--output, --count, --duration, --ready-file, --record and --replay are for changes: add \
+         --follow"
+    )]
     NoFollow,
     #[error(transparent)]
     Duration(#[from] super::Error),
+    #[error("--replay shows changes of every routing table: leave `table` out")]
+    TableOfRecording,
+    #[error(transparent)]
+    Recording(#[from] recording::Error),
 }
 
 fn states() -> String {
@@ -151,9 +165,10 @@ fn family(ipv4: bool, ipv6: bool) -> Result<Option<Family>, Error> {
 /// The changes to watch, if that is asked for.
 fn watch(follow: &Follow, format: FormatName, watch: Watch) -> Result<Option<Watch>, Error> {
     if !follow.follow {
-        let Follow { follow: _, output, count, duration, ready_file, replay } = follow;
+        let Follow { follow: _, output, count, duration, ready_file, recordings } = follow;
         let alone = output.is_none() && count.is_none() && duration.is_none();
-        return match alone && ready_file.is_none() && replay.is_none() {
+        let Recordings { record, mask: _, replay, speed: _, at: _ } = recordings;
+        return match alone && ready_file.is_none() && record.is_none() && replay.is_none() {
             true => Ok(None),
             false => Err(Error::NoFollow),
         };
@@ -163,13 +178,29 @@ fn watch(follow: &Follow, format: FormatName, watch: Watch) -> Result<Option<Wat
 
 /// `watch` with what was typed beside it.
 fn asked(follow: &Follow, format: FormatName, watch: Watch) -> Result<Watch, Error> {
+    let Watch { links, addresses, routes, neighbours, family, ref dev, .. } = watch;
+    if follow.recordings.replay.is_some() && watch.table.is_some() {
+        return Err(Error::TableOfRecording);
+    }
+    let kinds = [
+        (links, EventKind::Link),
+        (addresses, EventKind::Address),
+        (routes, EventKind::Route),
+        (neighbours, EventKind::Neighbour),
+    ];
+    let events = kinds.into_iter().filter(|(wanted, _)| *wanted).map(|(_, kind)| kind);
+    let filter = Filter { events: events.collect(), family, ..Filter::default() };
+    let mut play = recording::play(&follow.recordings, filter)?;
+    play.dev.clone_from(dev);
     Ok(Watch {
         format,
         to: follow.output.clone().filter(|path| path.as_os_str() != "-"),
         count: follow.count,
         duration: follow.duration.as_deref().map(duration).transpose()?,
         ready_file: follow.ready_file.clone(),
-        replay: follow.replay.clone(),
+        replay: follow.recordings.replay.clone(),
+        play,
+        record: recording::record(&follow.recordings),
         ..watch
     })
 }
@@ -205,14 +236,14 @@ pub fn output(watch: &Watch, host: &impl Host) -> Output {
 #[derive(Debug)]
 pub enum Plan {
     Answer(Question),
-    Watch(Watch),
+    Watch(Box<Watch>),
 }
 
 /// One of the two, checked for what they exclude.
 fn plan(question: Question, watch: Option<Watch>) -> Result<Plan, Error> {
     match watch {
         Some(_) if question.explain => Err(Error::ExplainText),
-        Some(watch) => Ok(Plan::Watch(watch)),
+        Some(watch) => Ok(Plan::Watch(Box::new(watch))),
         None if question.format == FormatName::Jsonl => Err(Error::EventsOfAnswer),
         None if question.explain && question.format != FormatName::Text => Err(Error::ExplainText),
         None => Ok(Plan::Answer(question)),
@@ -331,7 +362,7 @@ fn monitor(args: &IpArgs, kinds: &[String], family: Option<Family>) -> Result<Pl
         changes = Watch { links: true, addresses: true, routes: true, neighbours: true, ..changes };
     }
     let format = if args.json { FormatName::Jsonl } else { FormatName::Text };
-    Ok(Plan::Watch(asked(&args.follow, format, changes)?))
+    Ok(Plan::Watch(Box::new(asked(&args.follow, format, changes)?)))
 }
 
 pub fn route(args: &RouteArgs) -> Result<Plan, Error> {

@@ -43,7 +43,10 @@ pub enum Error {
          rest there is no filter in the kernel; use several runs, or `netbreath trace`"
     )]
     FollowFilter,
-    #[error("--output, --count, --duration and --ready-file are for changes: add -E or --follow")]
+    #[error(
+        "--output, --count, --duration, --ready-file and --record are for changes: add -E or \
+         --follow"
+    )]
     NoFollow,
     #[error(transparent)]
     Filter(#[from] crate::view::ss::filter::Error),
@@ -80,6 +83,16 @@ pub enum Ss {
     Table(Box<SsTable>),
 }
 
+impl Ss {
+    /// Whether the kernel's own counts are asked for.
+    pub fn summarizes(&self) -> bool {
+        match self {
+            Ss::Summary => true,
+            Ss::Table(table) => table.summary,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct SsTable {
     pub ask: Ask,
@@ -113,9 +126,10 @@ fn namespace(ask: &mut Ask, namespace: &Namespace) -> Result<(), Error> {
 
 /// What is only for following must not be ignored where nothing is followed.
 fn once(follow: &Follow) -> Result<(), Error> {
-    let Follow { follow: _, output, count, duration, ready_file, replay } = follow;
+    let Follow { follow: _, output, count, duration, ready_file, recordings } = follow;
     let alone = output.is_none() && count.is_none() && duration.is_none();
-    match alone && ready_file.is_none() && replay.is_none() {
+    // `--replay` has an answer of its own: the sockets as they were then.
+    match alone && ready_file.is_none() && recordings.record.is_none() {
         true => Ok(()),
         false => Err(Error::NoFollow),
     }

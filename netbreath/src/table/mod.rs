@@ -5,18 +5,28 @@ use std::collections::HashMap;
 
 use netbreath_common::tcp::TcpState;
 
+pub mod connection;
 pub mod file;
 mod network;
+pub mod recorded;
 pub mod socket;
 pub use network::Network;
 
-use crate::event::{Body, Event, Flow, HalfOpen, Owner, Seed, Socket, SocketId, State, UdpWhat};
+use connection::{Connections, Limits};
+
+use crate::event::{
+    Body, Event, Flow, HalfOpen, Owner, Proto, Seed, Socket, SocketId, State, UdpWhat, Unix,
+    UnixWhat,
+};
 
 /// What the events so far amount to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tables {
     sockets: HashMap<SocketId, Row>,
+    /// UNIX sockets, each as the last event told of it.
+    unix: HashMap<SocketId, UnixRow>,
     max_sockets: usize,
+    connections: Connections,
     network: Network,
     counts: Counts,
 }
@@ -24,10 +34,21 @@ pub struct Tables {
 /// A socket that is not closed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
+    pub proto: Proto,
     pub state: TcpState,
     pub flow: Flow,
     pub owner: Option<Owner>,
+    /// Its descriptor in the owner, where that is known.
+    pub fd: Option<u32>,
+    pub netns: Option<u32>,
     pub born: bool,
+}
+
+/// A UNIX socket that is not closed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnixRow {
+    pub state: TcpState,
+    pub unix: Unix,
 }
 
 /// How many events of each kind there were.
@@ -63,17 +84,28 @@ impl Tables {
     pub fn new(max_sockets: usize) -> Tables {
         Tables {
             sockets: HashMap::new(),
+            unix: HashMap::new(),
             max_sockets,
+            connections: Connections::default(),
             network: Network::new(max_sockets),
             counts: Counts::default(),
         }
     }
 
+    /// The same, which remember connections with their past.
+    pub fn remembering(max_sockets: usize, limits: Limits) -> Tables {
+        Tables { connections: Connections::new(limits), ..Tables::new(max_sockets) }
+    }
+
     pub fn apply(&mut self, event: &Event) {
+        self.connections.apply(event);
         match &event.body {
-            Body::Seed(Seed { socket, state, .. }) => {
+            Body::Seed(Seed { socket, state, fd }) => {
                 self.counts.seeds += 1;
                 self.set(socket, *state);
+                if let Some(row) = self.sockets.get_mut(&socket.id) {
+                    row.fd = Some(*fd);
+                }
             }
             Body::HalfOpen(HalfOpen { socket, .. }) => {
                 self.counts.half_opens += 1;
@@ -94,12 +126,14 @@ impl Tables {
                     && accept.socket.owner.is_some()
                 {
                     row.owner.clone_from(&accept.socket.owner);
+                    row.fd = accept.fd;
                 }
             }
             Body::Owner(handover) => {
                 self.counts.owners += 1;
                 if let Some(row) = self.sockets.get_mut(&handover.socket.id) {
                     row.owner.clone_from(&handover.socket.owner);
+                    row.fd = None;
                 }
             }
             Body::Gap(gap) => {
@@ -126,7 +160,11 @@ impl Tables {
                     }
                 }
             }
-            Body::Dns(_) | Body::Unix(_) => self.counts.details += 1,
+            Body::Dns(_) => self.counts.details += 1,
+            Body::Unix(unix) => {
+                self.counts.details += 1;
+                self.unix(unix);
+            }
             Body::Exec(_) | Body::Fork(_) | Body::Exit(_) => self.counts.processes += 1,
             Body::Link(changed) => {
                 self.counts.network += changed.change.counts();
@@ -155,20 +193,62 @@ impl Tables {
 
     /// Notes what `socket` is now.
     fn set(&mut self, socket: &Socket, state: TcpState) {
-        let Socket { id, flow, owner, born, .. } = socket;
+        let Socket { id, proto, flow, owner, netns, born, .. } = socket;
         if let Some(row) = self.sockets.get_mut(id) {
             row.state = state;
             row.flow = *flow;
             // An event that does not know the owner does not take it away.
-            if owner.is_some() {
+            if owner.is_some() && row.owner != *owner {
                 row.owner.clone_from(owner);
             }
         } else if self.sockets.len() < self.max_sockets {
-            let row = Row { state, flow: *flow, owner: owner.clone(), born: *born };
+            let row = Row {
+                proto: *proto,
+                state,
+                flow: *flow,
+                owner: owner.clone(),
+                fd: None,
+                netns: *netns,
+                born: *born,
+            };
             self.sockets.insert(*id, row);
         } else {
             self.counts.evicted += 1;
         }
+    }
+
+    /// Notes what a UNIX socket is now.
+    fn unix(&mut self, unix: &Unix) {
+        let before = self.unix.get(&unix.id).map(|row| row.state);
+        let state = match unix.what {
+            UnixWhat::Close => return drop(self.unix.remove(&unix.id)),
+            UnixWhat::Listen => TcpState::Listen,
+            UnixWhat::Connect | UnixWhat::Accept => TcpState::Established,
+            UnixWhat::Bind => TcpState::Close,
+            UnixWhat::Seed if unix.peer.is_some() => TcpState::Established,
+            UnixWhat::Seed | UnixWhat::Owner => before.unwrap_or(TcpState::Close),
+        };
+        if before.is_none() && self.unix.len() >= self.max_sockets {
+            self.counts.evicted += 1;
+            return;
+        }
+        let mut row = UnixRow { state, unix: unix.clone() };
+        if let Some(before) = self.unix.get_mut(&unix.id) {
+            // What an event does not tell stays as it was.
+            row.unix.path = row.unix.path.or_else(|| before.unix.path.take());
+            row.unix.peer = row.unix.peer.or(before.unix.peer);
+        }
+        self.unix.insert(unix.id, row);
+    }
+
+    /// The UNIX sockets that are not closed.
+    pub const fn unix_sockets(&self) -> &HashMap<SocketId, UnixRow> {
+        &self.unix
+    }
+
+    /// Connections with their past, as far as they are remembered.
+    pub const fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     pub const fn counts(&self) -> &Counts {

@@ -273,6 +273,8 @@ impl TimerKind {
 /// What the kernel tells only of some sockets, or only if it is asked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detail {
+    /// It is known from events alone: its queues, timer, inode number and options are not.
+    pub recorded: bool,
     /// It takes IPv6 alone.
     pub v6only: Option<bool>,
     /// 1: it no longer receives; 2: it no longer sends.
@@ -340,7 +342,13 @@ impl Socket {
 pub struct Holder {
     pub inode: u32,
     pub pid: u32,
+    /// Or [`Holder::UNKNOWN`].
     pub fd: u32,
+}
+
+impl Holder {
+    /// In place of a descriptor, or of a user, that is not known.
+    pub const UNKNOWN: u32 = u32::MAX;
 }
 
 /// Who holds which socket, by inode number; of each socket in the order of pid and

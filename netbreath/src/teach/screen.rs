@@ -32,11 +32,11 @@ pub fn show(words: &str) -> Result<String, Error> {
     match cli.command {
         Command::Netstat(args) => {
             let question = plan::socket::netstat(&args, terminal)?;
-            answer::socket::netstat(&question, terminal, &mut out, &mut talk)?;
+            answer::socket::netstat(&question, None, terminal, &mut out, &mut talk)?;
         }
         Command::Ss(args) => {
             let question = plan::socket::ss(&args, terminal, answer::socket::ephemeral())?;
-            answer::socket::ss(&question, terminal, &mut out, &mut talk)?;
+            answer::socket::ss(&question, None, terminal, &mut out, &mut talk)?;
         }
         Command::Lsof(args) => {
             let question = plan::lsof::lsof(&args, terminal, &answer::lsof::System)?;

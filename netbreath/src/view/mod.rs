@@ -23,6 +23,7 @@ pub mod socket;
 pub mod ss;
 pub mod state;
 pub mod statistic;
+pub mod tcpdump;
 pub mod trace;
 pub mod who;
 

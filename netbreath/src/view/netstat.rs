@@ -10,7 +10,7 @@ use super::state::{Dialect, word};
 use crate::event::{Endpoint, Family};
 use crate::format::{put, put_name};
 use crate::lesson::line::Explained;
-use crate::table::socket::{Ends, Proto, Protos, Socket, Sockets, TimerKind};
+use crate::table::socket::{Ends, Holder, Proto, Protos, Socket, Sockets, TimerKind};
 
 /// What is shown of what there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -172,10 +172,14 @@ fn inet(socket: &Socket, sockets: &Sockets, layout: &Layout, labels: &Labels, ou
     pad(out, 5, |out| out.extend_from_slice(name.as_bytes()));
     // Of a listener, the kernel tells here how many may wait: netstat does not know of it.
     let send_q = if socket.is_listening() { 0 } else { socket.send_q };
-    out.push(b' ');
-    right(out, 6, socket.recv_q);
-    out.push(b' ');
-    right(out, 6, send_q);
+    if socket.detail.recorded {
+        out.extend_from_slice(b"      -      -");
+    } else {
+        out.push(b' ');
+        right(out, 6, socket.recv_q);
+        out.push(b' ');
+        right(out, 6, send_q);
+    }
     for end in [local, remote] {
         out.push(b' ');
         pad(out, 23, |out| endpoint(end, service(socket), layout, labels, out));
@@ -196,9 +200,13 @@ fn inet(socket: &Socket, sockets: &Sockets, layout: &Layout, labels: &Labels, ou
         out.push(b' ');
         pad(out, 10, |out| match labels.user(socket.uid) {
             Some(user) => put_name(out, user.as_bytes(), layout.unicode),
+            None if socket.uid == Holder::UNKNOWN && socket.detail.recorded => out.push(b'-'),
             None => put(out, format_args!("{}", socket.uid)),
         });
-        put(out, format_args!(" {:<10}", socket.inode));
+        match socket.detail.recorded {
+            true => put(out, format_args!(" {:<10}", '-')),
+            false => put(out, format_args!(" {:<10}", socket.inode)),
+        }
     }
     program(socket, sockets, layout, out);
     if layout.timers {
@@ -351,6 +359,10 @@ fn last_part(argument: &[u8]) -> &[u8] {
 
 /// `keepalive (left/retransmissions/probes)`.
 fn timer(socket: &Socket, out: &mut Vec<u8>) {
+    if socket.detail.recorded {
+        out.push(b'-');
+        return;
+    }
     let timer = socket.timer;
     let name = match timer.kind {
         TimerKind::Off => "off",
@@ -399,13 +411,18 @@ fn unix(socket: &Socket, sockets: &Sockets, layout: &Layout, out: &mut Vec<u8>) 
     let state = match state {
         0 => "FREE",
         1 if is_listening(socket) => "LISTENING",
+        1 if socket.detail.recorded && socket.state == TcpState::Established => "CONNECTED",
         1 => "",
         2 => "CONNECTING",
         3 => "CONNECTED",
         4 => "DISCONNECTING",
         _ => "UNKNOWN",
     };
-    put(out, format_args!("{:<5} {references:<6} ", "unix"));
+    // Of a recorded socket, its holders are not counted.
+    match socket.detail.recorded {
+        true => put(out, format_args!("{:<5} {:<6} ", "unix", '-')),
+        false => put(out, format_args!("{:<5} {references:<6} ", "unix")),
+    }
     pad(out, 11, |out| {
         out.extend_from_slice(b"[ ");
         for (bit, word) in FLAGS {
@@ -450,7 +467,10 @@ fn bsd_inet(
     };
     pad(out, 5, |out| put(out, format_args!("{name}{family}")));
     let send_q = if socket.is_listening() { 0 } else { socket.send_q };
-    put(out, format_args!(" {:>6} {send_q:>6}  ", socket.recv_q));
+    match socket.detail.recorded {
+        true => put(out, format_args!(" {0:>6} {0:>6}  ", '-')),
+        false => put(out, format_args!(" {:>6} {send_q:>6}  ", socket.recv_q)),
+    }
     for end in [local, remote] {
         pad(out, 22, |out| bsd_end(end, service(socket), layout, labels, out));
         out.push(b' ');

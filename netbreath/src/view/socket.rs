@@ -8,7 +8,7 @@ use netbreath_common::tcp::TcpState;
 use super::{Cell, Column, Field};
 use crate::event::Endpoint;
 pub use crate::table::socket::shown_name as shown;
-use crate::table::socket::{Ends, Socket, Sockets, TimerKind};
+use crate::table::socket::{Ends, Holder, Socket, Sockets, TimerKind};
 use crate::view::label::Labels;
 
 /// A socket with what belongs to it.
@@ -203,15 +203,26 @@ const GROUPS: Field<Row> = field("groups", |row| match row.socket.ends {
     Ends::Netlink { groups, .. } => Cell::Number(groups),
     _ => Cell::Absent,
 });
-const RECV_Q: Field<Row> = field("recv_q", |row| Cell::Number(row.socket.recv_q.into()));
-const SEND_Q: Field<Row> = field("send_q", |row| Cell::Number(row.socket.send_q.into()));
+const RECV_Q: Field<Row> = field("recv_q", |row| told(row, row.socket.recv_q));
+const SEND_Q: Field<Row> = field("send_q", |row| told(row, row.socket.send_q));
 const HOLDERS: Field<Row> = field("holders", |row| Cell::Holders(&row.holders));
-const UID: Field<Row> = field("uid", |row| Cell::Number(row.socket.uid.into()));
+const UID: Field<Row> = field("uid", |row| match row.socket.uid {
+    Holder::UNKNOWN if row.socket.detail.recorded => Cell::Unknown,
+    uid => Cell::Number(uid.into()),
+});
 const USER: Field<Row> = field("user", |row| name(row.user.as_deref()));
-const INODE: Field<Row> = field("inode", |row| Cell::Number(row.socket.inode.into()));
+const INODE: Field<Row> = field("inode", |row| match row.socket.unix() {
+    // It is a UNIX socket's identity.
+    Some(_) => Cell::Number(row.socket.inode.into()),
+    None => told(row, row.socket.inode),
+});
 const COOKIE: Field<Row> = field("socket", |row| Cell::Id(row.socket.cookie));
-const NETNS: Field<Row> = field("netns", |row| Cell::Number(row.socket.netns.into()));
+const NETNS: Field<Row> = field("netns", |row| match row.socket.netns {
+    0 if row.socket.detail.recorded => Cell::Unknown,
+    netns => Cell::Number(netns.into()),
+});
 const TIMER_KIND: Field<Row> = field("timer.kind", |row| match row.socket.timer.kind {
+    _ if row.socket.detail.recorded => Cell::Unknown,
     TimerKind::Off => Cell::Absent,
     kind => Cell::Word(kind.name()),
 });
@@ -250,6 +261,11 @@ const ACKED: Field<Row> =
     field("tcp.bytes_acked", |row| number(live(row).then(|| row.info(120, 8)).flatten()));
 const RECEIVED: Field<Row> =
     field("tcp.bytes_received", |row| number(live(row).then(|| row.info(128, 8)).flatten()));
+
+/// What events do not tell is unknown.
+fn told<'a>(row: &Row, number: u32) -> Cell<'a> {
+    if row.socket.detail.recorded { Cell::Unknown } else { Cell::Number(number.into()) }
+}
 
 /// Of a listener, these are of no meaning.
 fn live(row: &Row) -> bool {

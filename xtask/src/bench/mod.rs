@@ -11,6 +11,7 @@ mod process_clock;
 mod report;
 mod sockets;
 mod statistic;
+mod top;
 mod trace;
 mod tracer;
 
@@ -34,6 +35,8 @@ enum Subject {
     Sockets(sockets::Args),
     /// Measure what `netbreath capture` costs a sender, beside tcpdump and dumpcap
     Capture(capture::Args),
+    /// Measure how long `netbreath top` draws with many connections and many events
+    Top(top::Args),
     /// Measure each kernel program on the same load
     Hooks(hooks::Args),
     /// The load: connections in a network namespace of its own
@@ -51,6 +54,7 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
         Subject::Sockets(args) => sockets::start(workspace, args),
         Subject::Hold(args) => sockets::hold(args),
         Subject::Capture(args) => capture::start(workspace, args),
+        Subject::Top(args) => top::start(workspace, args),
         Subject::Hooks(args) => hooks::start(workspace, args),
         Subject::Churn(args) => churn::start(args),
     }

@@ -115,6 +115,11 @@ pub fn locale_is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
         })
 }
 
+/// Inode number of the network namespace that we are in.
+pub fn own_netns() -> Option<u32> {
+    u32::try_from(fs::metadata("/proc/self/ns/net").ok()?.ino()).ok()
+}
+
 /// Where the unified hierarchy is mounted, from the text of mountinfo.
 fn cgroup_root(mountinfo: &str) -> Option<PathBuf> {
     mountinfo.lines().find_map(|line| {

@@ -9,7 +9,7 @@ use super::state::{Dialect, word};
 use crate::event::Endpoint;
 use crate::format::{put, put_name};
 use crate::lesson::line::Explained;
-use crate::table::socket::{Ends, Proto, Protos, Socket, Sockets, Summary, TimerKind};
+use crate::table::socket::{Ends, Holder, Proto, Protos, Socket, Sockets, Summary, TimerKind};
 
 pub mod filter;
 mod info;
@@ -296,7 +296,10 @@ impl Line<'_> {
         cells.bytes.extend_from_slice(word(socket.state, Dialect::Ss).as_bytes());
         cells.end(1);
         for (place, queue) in [(2, socket.recv_q), (3, socket.send_q)] {
-            put(&mut cells.bytes, format_args!("{queue:<6}"));
+            match socket.detail.recorded {
+                true => put(&mut cells.bytes, format_args!("{:<6}", '-')),
+                false => put(&mut cells.bytes, format_args!("{queue:<6}")),
+            }
             cells.end(place);
         }
         match &socket.ends {
@@ -495,6 +498,15 @@ impl Line<'_> {
 
     fn details(&self, out: &mut Vec<u8>) {
         let Socket { uid, inode, cookie, detail, .. } = self.socket;
+        if detail.recorded {
+            match *uid {
+                0 => {}
+                Holder::UNKNOWN => out.extend_from_slice(b" uid:-"),
+                uid => put(out, format_args!(" uid:{uid}")),
+            }
+            put(out, format_args!(" ino:- sk:{cookie:x}"));
+            return;
+        }
         if *uid != 0 {
             put(out, format_args!(" uid:{uid}"));
         }
@@ -610,7 +622,10 @@ pub fn users(sockets: &Sockets, socket: &Socket, unicode: bool, out: &mut Vec<u8
         out.extend_from_slice(b"\",pid=");
         out.extend_from_slice(buffer.format(holder.pid).as_bytes());
         out.extend_from_slice(b",fd=");
-        out.extend_from_slice(buffer.format(holder.fd).as_bytes());
+        match holder.fd {
+            Holder::UNKNOWN => out.push(b'-'),
+            fd => out.extend_from_slice(buffer.format(fd).as_bytes()),
+        }
         out.push(b')');
     }
     out.push(b')');
