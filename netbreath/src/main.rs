@@ -15,13 +15,14 @@ use netbreath::capture::rotation::Rotation;
 use netbreath::capture::{self, Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
-    CaptureArgs, Cli, Command, DoctorArgs, ExplainArgs, FormatName, HookName, LabArgs, LsofArgs,
-    NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, Speed, SsArgs, TcpdumpArgs,
-    TopArgs, TourArgs, TraceArgs, WhoArgs,
+    CaptureArgs, Cli, Command, DiagramArgs, DoctorArgs, ExplainArgs, FormatName, HookName, LabArgs,
+    LearnArgs, LsofArgs, NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, Speed,
+    SsArgs, TcpdumpArgs, TopArgs, TourArgs, TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
 use netbreath::event::header::Header;
 use netbreath::filter::Filter;
+use netbreath::format::diagram::{Kind, draw};
 use netbreath::format::pcapng::Encoder;
 use netbreath::format::recording::Recorder;
 use netbreath::host::Host;
@@ -39,6 +40,7 @@ use netbreath::source::savefile::Savefile;
 use netbreath::source::{Source, ebpf, netlink, replay, socket};
 use netbreath::table::Tables;
 use netbreath::teach::{self, lab, tour};
+use netbreath::tui::learn::Learn;
 use netbreath::tui::terminal::{self, Screen};
 use netbreath::tui::top::Top;
 use netbreath::tui::top::model::{Look as TopLook, Model, Playing};
@@ -87,6 +89,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Explain(args) => explain(&args),
         Command::Tour(args) => tour(&args),
         Command::Lab(args) => lab(&args),
+        Command::Learn(args) => learn(&args),
+        Command::Diagram(args) => diagram(&args),
         Command::Actor(args) => {
             teach::actor::play(&args.name).map(|()| ExitCode::SUCCESS).map_err(Failure::from)
         }
@@ -795,6 +799,70 @@ fn lab(args: &LabArgs) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.output {
         fs::write(path, recording).with_context(|| format!("cannot write {}", path.display()))?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets the reader step through what was recorded.
+fn learn(args: &LearnArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let language = args.lang.unwrap_or(terminal.language);
+    let moments = match &args.recording {
+        Some(path) => teach::story::open(path)?,
+        None if args.command.is_empty() => {
+            teach::story::moments(teach::story::read(tour::RECORDING)?)
+        }
+        None => watched_command(&args.command)?,
+    };
+    let mut learn = Learn::new(moments, language);
+    if learn.connections() == 0 {
+        return Err(Failure { code: 1, error: anyhow!("no connection was recorded") });
+    }
+    if !terminal.stdout || !io::stdin().is_terminal() {
+        let width = terminal.width.map_or(80, usize::from).clamp(60, 120);
+        return print(learn.text(width).as_bytes());
+    }
+    let mut keys = terminal::inputs()?;
+    let mut screen = Screen::open(false, "`netbreath learn | cat` writes it as text")?;
+    loop {
+        screen.draw(|frame| learn.paint(frame))?;
+        match keys.blocking_recv() {
+            Some(input) if learn.take(&input) => {}
+            _ => return Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+/// Runs a command under `netbreath trace`; what was seen of its connections.
+fn watched_command(
+    command: &[OsString],
+) -> Result<Vec<netbreath::event::segment::Moment>, Failure> {
+    let path = std::env::temp_dir().join(format!("netbreath-learn-{}", std::process::id()));
+    let status = std::process::Command::new("/proc/self/exe")
+        .args(["trace", "--format", "jsonl", "-o"])
+        .arg(&path)
+        .arg("--")
+        .args(command)
+        .status()
+        .context("cannot run `netbreath trace`")?;
+    if status.code() == Some(i32::from(PRIVILEGE)) {
+        let error = anyhow!("to watch a command takes root: sudo netbreath learn -- COMMAND");
+        return Err(Failure { code: PRIVILEGE, error });
+    }
+    let moments = teach::story::open(&path);
+    // Why ignored: what is left in the folder for temporary files does no harm.
+    let _ = fs::remove_file(&path);
+    Ok(moments?)
+}
+
+/// Draws a recording.
+fn diagram(args: &DiagramArgs) -> Result<ExitCode, Failure> {
+    let language = args.lang.unwrap_or(host::System.terminal().language);
+    let kind = Kind::of(&args.output).ok_or_else(|| {
+        anyhow!("{}: a name that ends in .txt, .mmd, .svg or .html", args.output.display())
+    })?;
+    let moments = teach::story::open(&args.recording)?;
+    fs::write(&args.output, draw(kind, &moments, language))
+        .with_context(|| format!("cannot write {}", args.output.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -118,3 +118,54 @@ Exit code 1: there is no such scenario.";
 pub struct ActorArgs {
     pub name: String,
 }
+
+/// Step through connections: the state diagram, a ladder, and what each step means
+///
+/// What is shown is a recording: of `netbreath record`, of `netbreath lab -o`, of a COMMAND
+/// that is run first, or the one of `netbreath tour`. Without a terminal, it is text.
+#[derive(Debug, Args)]
+#[command(after_help = LEARN)]
+pub struct LearnArgs {
+    /// A recording; without one, that of the tour
+    #[arg(value_name = "RECORDING")]
+    pub recording: Option<std::path::PathBuf>,
+
+    /// Run this command first, and show what its connections did
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "recording")]
+    pub command: Vec<std::ffi::OsString>,
+
+    /// In which language; usually that of the locale
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    pub lang: Option<Language>,
+}
+
+const LEARN: &str = "\
+Examples:
+  netbreath learn                              the connection of the tour
+  sudo netbreath learn -- curl -s http://example.com/
+  sudo netbreath lab state CLOSING --auto -o closing.jsonl && netbreath learn closing.jsonl";
+
+/// Draw the connections of a recording as ladders: text, Mermaid, SVG or a page of HTML
+///
+/// Times are to scale, as far as they fit; where a wait is cut, that is marked.
+#[derive(Debug, Args)]
+#[command(after_help = DIAGRAM)]
+pub struct DiagramArgs {
+    /// A recording: of `netbreath record`, or of `netbreath lab -o`
+    #[arg(value_name = "RECORDING")]
+    pub recording: std::path::PathBuf,
+
+    /// Where to: a name that ends in .txt, .mmd, .svg or .html
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: std::path::PathBuf,
+
+    /// In which language a page explains; usually that of the locale
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    pub lang: Option<Language>,
+}
+
+const DIAGRAM: &str = "\
+Examples:
+  sudo netbreath lab open --auto -o open.jsonl
+  netbreath diagram open.jsonl -o open.html    opens offline, and can be stepped through
+  netbreath diagram open.jsonl -o open.svg";

@@ -13,7 +13,7 @@ mod top;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
-pub use lesson::{ActorArgs, Explain, ExplainArgs, LabArgs, TourArgs};
+pub use lesson::{ActorArgs, DiagramArgs, Explain, ExplainArgs, LabArgs, LearnArgs, TourArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
@@ -54,6 +54,8 @@ pub enum Command {
     Explain(ExplainArgs),
     Tour(TourArgs),
     Lab(LabArgs),
+    Learn(LearnArgs),
+    Diagram(DiagramArgs),
     #[command(hide = true)]
     Actor(ActorArgs),
     Doctor(DoctorArgs),

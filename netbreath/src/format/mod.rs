@@ -6,6 +6,7 @@ use std::io::Write;
 use crate::event::{Event, Gap};
 
 pub mod csv;
+pub mod diagram;
 pub mod json;
 pub mod jsonl;
 pub mod pcapng;
