@@ -167,10 +167,9 @@ fn draw_ladder(ladder: &Ladder, top: f64, number: &mut usize, out: &mut String) 
         for (rung, (at, _)) in ladder.rungs.iter().zip(&places) {
             if let What::Here { side: of, state: Some(state), .. } = &rung.what
                 && *of == side
+                && let Some((before, since)) = current.replace((*state, *at))
             {
-                if let Some((before, since)) = current.replace((*state, *at)) {
-                    bar(before, since, *at);
-                }
+                bar(before, since, *at);
             }
         }
         if let Some((state, since)) = current.filter(|(state, _)| *state != TcpState::Close) {
