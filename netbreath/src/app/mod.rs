@@ -22,7 +22,7 @@ use netbreath::{answer, manual, plan};
 
 use check::check;
 use doctor::doctor;
-use lesson::{explain, tour};
+use lesson::{diagram, explain, lab, learn, tour};
 use network::{network, services};
 use packet::{Look, capture, read_capture, shape, tcpdump, tshark};
 use socket::{follow_netstat, follow_ss, lsof, netstat, ss, who};
@@ -62,6 +62,9 @@ pub fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Services(args) => services(&args),
         Command::Explain(args) => explain(&args),
         Command::Tour(args) => tour(&args),
+        Command::Lab(args) => lab(&args),
+        Command::Learn(args) => learn(&args),
+        Command::Diagram(args) => diagram(&args),
         Command::Actor(args) => {
             teach::actor::play(&args.name).map(|()| ExitCode::SUCCESS).map_err(Failure::from)
         }

@@ -347,16 +347,3 @@ pub fn target(to: &To, rotation: &Rotation) -> Result<Target, Failure> {
     })?;
     Ok(target.called(path))
 }
-
-/// Shows the packets of a file as tshark does.
-pub fn tshark(args: &TsharkArgs) -> Result<ExitCode, Failure> {
-    match plan::tshark::tshark(args)? {
-        plan::tshark::Plan::List(which) => print(plan::tshark::list(which).as_bytes()),
-        plan::tshark::Plan::Read { path, show, count } => {
-            let stdout = io::stdout().as_fd().try_clone_to_owned();
-            let stdout: File = stdout.context("cannot use standard output")?.into();
-            answer::tshark::read(&path, *show, count, stdout)?;
-            Ok(ExitCode::SUCCESS)
-        }
-    }
-}

@@ -17,7 +17,7 @@ mod tshark;
 
 pub use capture::{CaptureArgs, HookName, Way};
 pub use check::{CheckArgs, Deny};
-pub use lesson::{ActorArgs, Explain, ExplainArgs, TourArgs};
+pub use lesson::{ActorArgs, DiagramArgs, Explain, ExplainArgs, LabArgs, LearnArgs, TourArgs};
 pub use manual::{CompletionsArgs, ManArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use recording::{RecordArgs, Recordings, ReplayArgs};
@@ -61,6 +61,9 @@ pub enum Command {
     Replay(ReplayArgs),
     Explain(ExplainArgs),
     Tour(TourArgs),
+    Lab(LabArgs),
+    Learn(LearnArgs),
+    Diagram(DiagramArgs),
     #[command(hide = true)]
     Actor(ActorArgs),
     Doctor(DoctorArgs),
