@@ -8,6 +8,7 @@ mod hooks;
 mod network;
 mod output;
 mod process_clock;
+mod replay;
 mod report;
 mod sockets;
 mod statistic;
@@ -34,6 +35,8 @@ enum Subject {
     Sockets(sockets::Args),
     /// Measure what `netbreath capture` costs a sender, beside tcpdump and dumpcap
     Capture(capture::Args),
+    /// Measure how fast a recording is read, into tables and into formats
+    Replay(replay::Args),
     /// Measure each kernel program on the same load
     Hooks(hooks::Args),
     /// The load: connections in a network namespace of its own
@@ -51,6 +54,7 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
         Subject::Sockets(args) => sockets::start(workspace, args),
         Subject::Hold(args) => sockets::hold(args),
         Subject::Capture(args) => capture::start(workspace, args),
+        Subject::Replay(args) => replay::start(workspace, args),
         Subject::Hooks(args) => hooks::start(workspace, args),
         Subject::Churn(args) => churn::start(args),
     }
