@@ -26,6 +26,7 @@ fn main() -> ExitCode {
 
 fn build() -> Result<(), String> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed={KEEP_LINES}");
     if variable("CARGO_CFG_TARGET_OS")? != "linux" {
         return Ok(());
     }
@@ -90,14 +91,24 @@ fn build() -> Result<(), String> {
     Ok(())
 }
 
-/// The object without its DWARF, which no kernel reads and which is four fifths of it: the
-/// loader would keep it in memory. Its BTF stays.
+/// Set while netbreath is built, the verifier's logs tell source lines.
+const KEEP_LINES: &str = "NETBREATH_BPF_LINES";
+
+/// The object without its DWARF, which no kernel reads and which is four fifths of it, and
+/// without the lines of its source code, of which the loader would keep a copy for each
+/// program, 10 MB in all. Its BTF stays.
 fn strip(object: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
     let bytes = fs::read(object)?;
     let mut elf = Builder::read(&*bytes)?;
+    let lines = env::var_os(KEEP_LINES).is_some();
     for section in &mut elf.sections {
         let name = section.name.to_string();
-        section.delete = name.starts_with(".debug") || name.starts_with(".rel.debug");
+        // What `.BTF.ext` refers to, no loader looks up.
+        section.delete =
+            name.starts_with(".debug") || name.starts_with(".rel.debug") || name == ".rel.BTF.ext";
+        if let (false, ".BTF.ext", SectionData::Data(data)) = (lines, &*name, &mut section.data) {
+            *data = without_lines(data)?.into();
+        }
     }
     elf.delete_orphans();
     // LLVM keeps the sections' names with the symbols' in one section; this writer does not.
@@ -109,6 +120,23 @@ fn strip(object: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut stripped = Vec::new();
     elf.write(&mut stripped)?;
     Ok(stripped)
+}
+
+/// The functions of a section `.BTF.ext`, which some programs need, without the lines that come
+/// behind them. Its header: magic number, version and flags (4 bytes), its length, then place
+/// and length of the functions, of the lines, and of what is to be relocated
+/// (`Documentation/bpf/btf.rst`).
+fn without_lines(whole: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    const BEHIND: std::ops::Range<usize> = 16..32;
+    let word = |at: usize| -> Result<usize, Box<dyn Error>> {
+        let bytes = whole.get(at..at + 4).ok_or(".BTF.ext is cut short")?;
+        Ok(u32::from_le_bytes(bytes.try_into()?) as usize)
+    };
+    let (header, functions, len) = (word(4)?, word(8)?, word(12)?);
+    let end = header + functions + len;
+    let mut rest = whole.get(..end).ok_or(".BTF.ext is cut short")?.to_vec();
+    rest[BEHIND.start.min(header)..BEHIND.end.min(header)].fill(0);
+    Ok(rest)
 }
 
 fn variable(name: &str) -> Result<String, String> {

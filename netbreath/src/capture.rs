@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,12 @@ use crate::format::pcapng::{Counted, Encoder};
 use crate::run::{Signal, Signals};
 use crate::source::packet::{Counts, Live, Seen, Sink, complete};
 use crate::view::packet::line;
+use crate::view::tcpdump::Printer;
+
+pub mod file;
+pub mod rotation;
+
+use rotation::{Rotation, Turn};
 
 /// Bytes that are written at once, if so many come.
 const FULL: usize = 1 << 20;
@@ -46,12 +52,14 @@ pub struct Target {
     /// Nobody else writes to it, and it can be cut.
     own: bool,
     name: String,
+    /// What it was asked for by, if it is a file.
+    path: PathBuf,
 }
 
 impl Target {
     /// Standard output.
     pub fn shared(file: File) -> Target {
-        Target { file, own: false, name: "standard output".to_owned() }
+        Target { file, own: false, name: "standard output".to_owned(), path: PathBuf::new() }
     }
 
     /// A file at `path`, in place of any that is there, that only its owner may read.
@@ -63,7 +71,12 @@ impl Target {
             // It may have been there before.
             file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
         }
-        Ok(Target { file, own, name: path.display().to_string() })
+        Ok(Target { file, own, name: path.display().to_string(), path: path.to_owned() })
+    }
+
+    /// What the file was asked for by, where each file of a rotation has a name of its own.
+    pub fn called(self, path: &Path) -> Target {
+        Target { path: path.to_owned(), ..self }
     }
 }
 
@@ -77,7 +90,15 @@ pub struct Limits {
 /// What packets become.
 pub enum Shape {
     Lines,
+    /// Lines as tcpdump has them, and its words at the end.
+    Tcpdump(Box<Printer>),
     File(Encoder),
+}
+
+impl Shape {
+    const fn is_text(&self) -> bool {
+        matches!(self, Shape::Lines | Shape::Tcpdump(_))
+    }
 }
 
 /// Everything around the source.
@@ -90,6 +111,11 @@ pub struct Capturing<'a, Sig, T> {
     pub limits: Limits,
     pub interfaces: Vec<Arc<Interface>>,
     pub filter: Option<&'a str>,
+    pub rotation: Rotation,
+    /// The closing words are those of tcpdump.
+    pub brief: bool,
+    /// Each packet is written as it comes.
+    pub unbuffered: bool,
 }
 
 /// What came of it.
@@ -113,15 +139,27 @@ struct Page {
     taken: Vec<u64>,
     all: u64,
     most: u64,
+    turn: Turn,
+    filter: Option<String>,
 }
 
 impl Sink for Page {
     fn packet(&mut self, seen: &impl Seen) {
         // What comes after the last that was asked for is not ours.
-        if self.all == self.most {
+        if self.all == self.most || self.turn.is_over() {
             return;
         }
         let Some(interface) = self.interfaces.get(seen.place()) else { return };
+        if let Shape::File(encoder) = &mut self.shape
+            && self.turn.comes(seen.wall(), self.buffer.len())
+        {
+            *encoder = encoder.anew();
+            let interfaces: Vec<&Interface> = self.interfaces.iter().map(|one| &**one).collect();
+            encoder.begin(&interfaces, self.filter.as_deref(), &mut self.buffer);
+        }
+        if self.turn.is_over() {
+            return;
+        }
         self.all += 1;
         if let Some(taken) = self.taken.get_mut(seen.place()) {
             *taken += 1;
@@ -131,7 +169,7 @@ impl Sink for Page {
                 encoder.packet(seen, &mut self.buffer);
                 self.ends.push(self.buffer.len());
             }
-            Shape::Lines => self.packets.push(complete(seen, interface)),
+            Shape::Lines | Shape::Tcpdump(_) => self.packets.push(complete(seen, interface)),
         }
     }
 }
@@ -139,13 +177,18 @@ impl Sink for Page {
 impl Page {
     /// Lines of the packets that came since.
     fn lines(&mut self) {
-        if let Shape::Lines = self.shape {
-            // Those of several CPUs can come in another order than they happened.
-            self.packets.sort_by_key(|packet| packet.wall);
-            for packet in self.packets.drain(..) {
-                line::write(&packet, &mut self.buffer);
-                self.ends.push(self.buffer.len());
+        // Those of several CPUs can come in another order than they happened.
+        self.packets.sort_by_key(|packet| packet.wall);
+        for packet in self.packets.drain(..) {
+            match &mut self.shape {
+                Shape::Lines => line::write(&packet, &mut self.buffer),
+                Shape::Tcpdump(printer) => {
+                    printer.print(&packet);
+                    self.buffer.append(printer.output());
+                }
+                Shape::File(_) => {}
             }
+            self.ends.push(self.buffer.len());
         }
     }
 }
@@ -171,6 +214,8 @@ impl<Sig: Signals, T: Write> Capturing<'_, Sig, T> {
             packets: Vec::new(),
             all: 0,
             most: self.limits.count.map_or(u64::MAX, NonZeroU64::get),
+            turn: Turn::new(self.rotation.clone(), self.target.path.clone()),
+            filter: self.filter.map(str::to_owned),
         };
         if let Shape::File(encoder) = &page.shape {
             let interfaces: Vec<&Interface> = page.interfaces.iter().map(|one| &**one).collect();
@@ -269,9 +314,9 @@ impl<Sig: Signals, T: Write> Capturing<'_, Sig, T> {
                     read.map_err(broken)?;
                     self.gaps(&events);
                     events.clear();
-                    let lines = matches!(page.shape, Shape::Lines);
+                    let at_once = page.shape.is_text() || self.unbuffered;
                     page.lines();
-                    if page.buffer.len() >= FULL || lines && !page.buffer.is_empty() {
+                    if page.buffer.len() >= FULL || at_once && !page.buffer.is_empty() {
                         write_at = None;
                         if !self.flush(page)? {
                             return Ok(End::Pipe);
@@ -279,7 +324,7 @@ impl<Sig: Signals, T: Write> Capturing<'_, Sig, T> {
                     } else if !page.buffer.is_empty() && write_at.is_none() {
                         write_at = Some(Instant::now() + WAIT);
                     }
-                    if page.all == page.most {
+                    if page.all == page.most || page.turn.is_over() {
                         return Ok(End::Count);
                     }
                 }
@@ -297,6 +342,31 @@ impl<Sig: Signals, T: Write> Capturing<'_, Sig, T> {
 
     /// Writes what is in the buffer. Not if the reader went away.
     fn flush(&mut self, page: &mut Page) -> Result<bool, Error> {
+        while let Some((cut, path)) = page.turn.take() {
+            let rest = page.buffer.split_off(cut);
+            let ends = page.ends.iter().filter(|end| **end > cut).map(|end| end - cut).collect();
+            page.ends.retain(|end| *end <= cut);
+            let whole = self.write(page)?;
+            page.buffer = rest;
+            page.ends = ends;
+            if !whole {
+                return Ok(false);
+            }
+            page.turn.shift(cut);
+            let name = path.display().to_string();
+            self.target = Target::create(&path).map_err(|source| {
+                let lost = page.ends.len() as u64;
+                Error::Write { to: name, source, whole: page.all - lost, lost }
+            })?;
+        }
+        let whole = self.write(page)?;
+        if let Shape::File(encoder) = &mut page.shape {
+            encoder.written();
+        }
+        Ok(whole)
+    }
+
+    fn write(&mut self, page: &mut Page) -> Result<bool, Error> {
         let mut written = 0;
         while written < page.buffer.len() {
             match self.target.file.write(&page.buffer[written..]) {
@@ -310,11 +380,9 @@ impl<Sig: Signals, T: Write> Capturing<'_, Sig, T> {
                 Err(error) => return self.unwritten(page, written, error),
             }
         }
+        page.turn.wrote(page.buffer.len());
         page.buffer.clear();
         page.ends.clear();
-        if let Shape::File(encoder) = &mut page.shape {
-            encoder.written();
-        }
         Ok(true)
     }
 
@@ -354,6 +422,17 @@ impl<Sig: Signals, T: Write> Capturing<'_, Sig, T> {
     fn summary<S: Live>(&mut self, source: &S, counted: &[Counted]) {
         let sum = |count: fn(&Counted) -> u64| counted.iter().map(count).sum::<u64>();
         let lost = sum(|counted| counted.lost);
+        if self.brief {
+            for (count, what) in [
+                (sum(|counted| counted.delivered), "captured"),
+                (sum(|counted| counted.accepted), "received by filter"),
+                (lost, "dropped by kernel"),
+            ] {
+                let packets = if count == 1 { "packet" } else { "packets" };
+                let _ = writeln!(self.talk, "{count} {packets} {what}");
+            }
+            return;
+        }
         let _ = writeln!(
             self.talk,
             "{} packets captured, {} let through by the filters of {} seen, {lost} lost because \

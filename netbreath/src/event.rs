@@ -17,6 +17,7 @@ mod json;
 pub mod mask;
 pub mod network;
 pub mod packet;
+pub mod segment;
 mod udp;
 mod unix;
 mod wire;
@@ -725,6 +726,11 @@ impl Comm {
         let len = name.len().min(15);
         bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
         Comm(bytes)
+    }
+
+    /// All 16 bytes, NULs behind the name.
+    pub const fn padded(&self) -> &[u8; 16] {
+        &self.0
     }
 
     /// The bytes before the first NUL.

@@ -2,18 +2,22 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
-use netbreath::capture::{Capturing, Shape, Target};
+use netbreath::capture::file::Reading;
+use netbreath::capture::rotation::Rotation;
+use netbreath::capture::{self, Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
     CaptureArgs, Cli, Command, DoctorArgs, ExplainArgs, FormatName, HookName, LsofArgs,
-    NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, SsArgs, TraceArgs, WhoArgs,
+    NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, Speed, SsArgs, TcpdumpArgs,
+    TopArgs, TourArgs, TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
 use netbreath::event::header::Header;
@@ -21,17 +25,25 @@ use netbreath::filter::Filter;
 use netbreath::format::pcapng::Encoder;
 use netbreath::format::recording::Recorder;
 use netbreath::host::Host;
+use netbreath::lint::Thresholds;
 use netbreath::output::Output;
 use netbreath::plan::capture::To;
 use netbreath::plan::network::Plan;
 use netbreath::plan::recording::{Record, Recorded};
-use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
+use netbreath::plan::tcpdump::Origin;
+use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run, Signal};
 use netbreath::source::merge::Merged;
 use netbreath::source::packet::Live;
 use netbreath::source::replay::Recording;
+use netbreath::source::savefile::Savefile;
 use netbreath::source::{Source, ebpf, netlink, replay, socket};
 use netbreath::table::Tables;
-use netbreath::{answer, command, doctor, host, plan};
+use netbreath::teach::{self, tour};
+use netbreath::tui::terminal::{self, Screen};
+use netbreath::tui::top::Top;
+use netbreath::tui::top::model::{Look as TopLook, Model, Playing};
+use netbreath::view::tcpdump::{Naming, Printer};
+use netbreath::{answer, command, doctor, host, plan, view};
 
 fn main() -> ExitCode {
     let cli = Cli::parse_from(normalized(std::env::args_os()));
@@ -46,7 +58,12 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Trace(args) => trace(&args),
-        Command::Capture(args) => capture(&args),
+        Command::Top(args) => top(&args),
+        Command::Capture(args) if args.read.is_some() => read_capture(&args),
+        Command::Capture(args) => {
+            capture(&args, |plan| Ok(Look { shape: shape(&plan.to), ..Look::default() }))
+        }
+        Command::Tcpdump(args) => tcpdump(&args),
         Command::Ifconfig(args) => network(plan::network::ifconfig(&args)),
         Command::Ip(args) => network(plan::network::ip(&args)),
         Command::Route(args) => network(plan::network::route(&args)),
@@ -68,6 +85,10 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Who(args) => who(&args),
         Command::Services(args) => services(&args),
         Command::Explain(args) => explain(&args),
+        Command::Tour(args) => tour(&args),
+        Command::Actor(args) => {
+            teach::actor::play(&args.name).map(|()| ExitCode::SUCCESS).map_err(Failure::from)
+        }
         Command::Doctor(args) => doctor(&args),
         Command::Record(args) => record(&args),
         Command::Replay(args) => show(&args),
@@ -227,14 +248,235 @@ fn traced(
     Ok(ExitCode::from(outcome.code()))
 }
 
+/// How packets are shown.
+struct Look {
+    shape: Shape,
+    rotation: Rotation,
+    /// What is said before they come.
+    greeting: Option<String>,
+    /// The words are those of tcpdump.
+    brief: bool,
+    unbuffered: bool,
+    count: Option<NonZeroU64>,
+}
+
+impl Default for Look {
+    fn default() -> Look {
+        Look {
+            shape: Shape::Lines,
+            rotation: Rotation::default(),
+            greeting: None,
+            brief: false,
+            unbuffered: false,
+            count: None,
+        }
+    }
+}
+
+/// What packets become by the plain command.
+fn shape(to: &To) -> Shape {
+    match to {
+        To::Lines => Shape::Lines,
+        To::File { pcap: true, .. } => Shape::File(Encoder::Pcap),
+        To::File { comments, .. } => Shape::File(Encoder::pcapng(*comments, ebpf::packet::boot())),
+    }
+}
+
+/// Reads a capture file.
+fn read_capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
+    let to = match &args.write {
+        None => To::Lines,
+        Some(path) => To::File {
+            path: Some(path.clone()).filter(|path| path != Path::new("-")),
+            pcap: args.pcap,
+            comments: args.comments,
+        },
+    };
+    let filter = args.filter.join(" ");
+    let reading = Reading {
+        file: Savefile::open(args.read.as_deref().unwrap_or(Path::new("-")))?,
+        filter: Some(filter.trim()).filter(|filter| !filter.is_empty()),
+        count: args.count,
+        only_count: false,
+        shape: shape(&to),
+        target: target(&to, &Rotation::default())?,
+    };
+    let outcome = reading.run()?;
+    if let To::File { .. } = to {
+        said(format!("{} packets of {} written\n", outcome.matched, outcome.seen).as_bytes());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows packets as tcpdump does. It ends with its exit codes, too.
+fn tcpdump(args: &TcpdumpArgs) -> Result<ExitCode, Failure> {
+    show_packets(args).map_err(|failure| Failure { code: 1, ..failure })
+}
+
+fn show_packets(args: &TcpdumpArgs) -> Result<ExitCode, Failure> {
+    if args.list {
+        let mut network = host::network::Network::open().context("cannot ask for interfaces")?;
+        let links = network.links(false).context("cannot ask for interfaces")?;
+        return print(view::tcpdump::list(&links).as_bytes());
+    }
+    let plan = plan::tcpdump::tcpdump(args)?;
+    let brief = plan.to == To::Lines;
+    let printer = |waits: bool| -> Result<Shape, Failure> {
+        if !brief {
+            return Ok(shape(&plan.to));
+        }
+        let naming = if plan.names { Some(Naming::system(waits)?) } else { None };
+        Ok(Shape::Tcpdump(Box::new(Printer::new(plan.style, naming))))
+    };
+    match &plan.from {
+        Origin::File { path, filter } => {
+            let file = Savefile::open(path)?;
+            let announced = capture::file::announcement(path, file.interface().map(|one| &**one));
+            said(format!("{announced}\n").as_bytes());
+            let reading = Reading {
+                file,
+                filter: filter.as_deref(),
+                count: plan.count,
+                only_count: plan.only_count,
+                shape: printer(true)?,
+                target: target(&plan.to, &plan.rotation)?,
+            };
+            let outcome = reading.run()?;
+            if plan.only_count {
+                let packets = if outcome.matched == 1 { "packet" } else { "packets" };
+                return print(format!("{} {packets}\n", outcome.matched).as_bytes());
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Origin::Live(args) => capture(args, |capture| {
+            let on = &capture.packets.on;
+            let names: Vec<&str> = on.iter().map(|spot| &*spot.interface.name).collect();
+            let kind = on.first().map_or(1, |spot| spot.interface.link_type);
+            let mut greeting = String::new();
+            if plan.style.verbose == 0 && brief {
+                greeting.push_str(
+                    "netbreath: verbose output suppressed, use -v[v]... for full protocol decode\n",
+                );
+            }
+            greeting.push_str(&format!(
+                "listening on {}, link-type {}, snapshot length {} bytes",
+                names.join(", "),
+                capture::file::link_name(kind),
+                capture.packets.snap_len
+            ));
+            Ok(Look {
+                shape: printer(false)?,
+                rotation: plan.rotation.clone(),
+                greeting: Some(greeting),
+                brief: true,
+                unbuffered: plan.unbuffered,
+                count: plan.count,
+            })
+        }),
+    }
+}
+
+/// Shows connections on a full screen until somebody quits.
+fn top(args: &TopArgs) -> Result<ExitCode, Failure> {
+    const INSTEAD: &str = "for lines, say netbreath trace";
+    let plan = plan::trace(&args.trace(), &host::System)?;
+    let terminal = host::System.terminal();
+    let look = TopLook {
+        colour: plan.output.style.colour,
+        unicode: terminal.utf8,
+        timezone: plan.output.style.timezone.clone(),
+    };
+    let max_sockets = args.max_sockets as usize;
+    let mut model = Model::new(look, Thresholds::default(), max_sockets);
+    if let Some(file) = &args.replay {
+        let speed = match args.speed {
+            Speed::Times(times) => times,
+            Speed::Max => 1.0,
+        };
+        let file = file.file_name().unwrap_or(file.as_os_str()).display().to_string();
+        model.playing = Some(Playing { file, speed, over: false });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the loop that waits for events")?;
+    let outcome = runtime.block_on(async {
+        let show = |model, clock| -> anyhow::Result<Top<OwnSignals>> {
+            let signals = OwnSignals::catch()?;
+            let screen = Screen::open(!args.no_mouse, INSTEAD)?;
+            Ok(Top {
+                model,
+                screen,
+                inputs: terminal::inputs()?,
+                signals,
+                clock,
+                at_once: args.speed == Speed::Max,
+                folder: args.folder.clone(),
+            })
+        };
+        if let Some(recording) = &args.replay {
+            let mut source = replay::open(recording)?.play(plan.play.clone());
+            return Ok(show(model, None)?.run(&mut source).await?);
+        }
+        if !terminal.stdout {
+            return Err(anyhow!("a screen needs a terminal: {INSTEAD}").into());
+        }
+        let source = ebpf::open(&plan.ask).map_err(|error| Failure {
+            code: if error.is_privilege() { PRIVILEGE } else { WRONG },
+            error: error.into(),
+        })?;
+        let ask = netlink::Ask { links: true, addresses: true, ..netlink::Ask::default() };
+        let network = netlink::open(ask).map_err(unwatched)?;
+        let mut source = Merged::new(source, network);
+        Ok::<_, Failure>(show(model, Some(netbreath::source::now))?.run(&mut source).await?)
+    })?;
+    // Why ignored: talk that nobody hears is no reason to fail.
+    let _ = writeln!(
+        io::stderr(),
+        "{} events, {} lost, {} gaps; netbreath itself took {:.1} s of CPU time and {} MB",
+        outcome.events,
+        outcome.lost,
+        outcome.gaps,
+        outcome.cpu as f64 / 1e9,
+        outcome.memory >> 20,
+    );
+    if args.frames {
+        let frames = outcome.frames;
+        let millis = |nanos: u64| nanos as f64 / 1e6;
+        let _ = writeln!(
+            io::stderr(),
+            "{{\"frames\":{},\"median_ms\":{},\"p99_ms\":{},\"longest_ms\":{},\"turn_ms\":{},\
+             \"seconds\":{},\"cpu_s\":{},\"memory_mb\":{},\"lost\":{}}}",
+            frames.count,
+            millis(frames.median),
+            millis(frames.p99),
+            millis(frames.longest),
+            millis(frames.turn),
+            millis(frames.time) / 1e3,
+            outcome.cpu as f64 / 1e9,
+            outcome.memory >> 20,
+            outcome.lost,
+        );
+    }
+    Ok(ExitCode::from(match outcome.signal {
+        Some(Signal::Interrupt) => 130,
+        Some(Signal::Terminate) => 143,
+        None => 0,
+    }))
+}
+
 /// Captures packets until something ends it.
-fn capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
+fn capture(
+    args: &CaptureArgs,
+    look: impl FnOnce(&plan::capture::Capture) -> Result<Look, Failure>,
+) -> Result<ExitCode, Failure> {
     let mut network = host::network::Network::open().context("cannot ask for interfaces")?;
     let links = network.links(false).context("cannot ask for interfaces")?;
     let plan = plan::capture::capture(args, &host::System, &links)?;
     if plan.explain {
         return print(plan::capture::explain(&plan)?.as_bytes());
     }
+    let look = look(&plan)?;
     let addresses: Vec<_> = network
         .addresses(None)
         .context("cannot ask for addresses")?
@@ -250,7 +492,7 @@ fn capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
             None
         } else {
             match ebpf::packet::open(&plan.ask, &plan.packets, &addresses) {
-                Ok(source) => return take(&plan, source).await,
+                Ok(source) => return take(&plan, look, source).await,
                 // A packet socket needs less, but knows no owners.
                 Err(error)
                     if plan.hook.is_none() && !plan.needs_owners && error.is_of_programs() =>
@@ -280,32 +522,17 @@ fn capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
                 "gap: whose packets are is not known: they come from packet sockets, since {refused}"
             );
         }
-        take(&plan, source).await
+        take(&plan, look, source).await
     })
 }
 
 /// Starts the command, if there is one, and captures until the end.
-async fn take<S: Live>(plan: &plan::capture::Capture, mut source: S) -> Result<ExitCode, Failure> {
-    let (shape, target) = match &plan.to {
-        To::Lines => (Shape::Lines, None),
-        To::File { path, pcap: true, .. } => (Shape::File(Encoder::Pcap), path.as_ref()),
-        To::File { path, comments, .. } => {
-            (Shape::File(Encoder::pcapng(*comments, ebpf::packet::boot())), path.as_ref())
-        }
-    };
-    let target = match target {
-        None => {
-            let stdout = io::stdout().as_fd().try_clone_to_owned();
-            Target::shared(stdout.context("cannot use standard output")?.into())
-        }
-        Some(path) => Target::create(path).with_context(|| {
-            format!(
-                "cannot write to {}: choose a file in a directory that exists and that you may \
-                 write to",
-                path.display()
-            )
-        })?,
-    };
+async fn take<S: Live>(
+    plan: &plan::capture::Capture,
+    look: Look,
+    mut source: S,
+) -> Result<ExitCode, Failure> {
+    let target = target(&plan.to, &look.rotation)?;
     let signals = OwnSignals::catch()?;
     let held = if plan.command.is_empty() {
         None
@@ -316,7 +543,9 @@ async fn take<S: Live>(plan: &plan::capture::Capture, mut source: S) -> Result<E
         source.follow(held.pid()).context("cannot follow the command")?;
         Some((held, failed))
     };
-    if host::System.terminal().stderr
+    if let Some(greeting) = &look.greeting {
+        said(format!("{greeting}\n").as_bytes());
+    } else if host::System.terminal().stderr
         && let Some(choice) = &plan.choice
     {
         // Why ignored: talk that nobody hears is no reason to end.
@@ -333,19 +562,42 @@ async fn take<S: Live>(plan: &plan::capture::Capture, mut source: S) -> Result<E
         None => None,
     };
     let capturing = Capturing {
-        shape,
+        shape: look.shape,
         target,
         talk: io::stderr(),
         signals,
         command,
-        limits: netbreath::capture::Limits { count: plan.count, duration: plan.duration },
+        limits: netbreath::capture::Limits {
+            count: plan.count.or(look.count),
+            duration: plan.duration,
+        },
         interfaces: plan.packets.on.iter().map(|spot| spot.interface.clone()).collect(),
         filter: plan.packets.filter.as_deref(),
+        rotation: look.rotation,
+        brief: look.brief,
+        unbuffered: look.unbuffered,
     };
     let outcome = capturing.run(&mut source, netbreath::capture::now()).await.map_err(|error| {
         Failure { code: if started { OURS } else { WRONG }, error: error.into() }
     })?;
     Ok(ExitCode::from(outcome.command.unwrap_or(0)))
+}
+
+/// Where the bytes of packets go: a file, the first of a rotation, or standard output.
+fn target(to: &To, rotation: &Rotation) -> Result<Target, Failure> {
+    let To::File { path: Some(path), .. } = to else {
+        let stdout = io::stdout().as_fd().try_clone_to_owned();
+        return Ok(Target::shared(stdout.context("cannot use standard output")?.into()));
+    };
+    let first = rotation.name(path, 0, capture::now());
+    let target = Target::create(&first).with_context(|| {
+        format!(
+            "cannot write to {}: choose a file in a directory that exists and that you may write \
+             to",
+            first.display()
+        )
+    })?;
+    Ok(target.called(path))
 }
 
 /// Answers a question about the network configuration, or watches it change.
@@ -510,6 +762,39 @@ fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         0 => print(text.as_bytes()),
         code => Err(Failure { code, error: anyhow!(text) }),
     }
+}
+
+/// Gives the tour: live if that can be, else from the recording.
+fn tour(args: &TourArgs) -> Result<ExitCode, Failure> {
+    let terminal = host::System.terminal();
+    let recorded = || tour::Place::recorded();
+    let mut place = match args.recorded {
+        true => recorded()?,
+        false => match tour::Place::live(args.port) {
+            Err(error) if error.is_privilege() => recorded()?,
+            place => place?,
+        },
+    };
+    let manner = tour::Manner {
+        language: args.lang.unwrap_or(terminal.language),
+        width: terminal.width.map_or(80, usize::from).clamp(60, 120),
+        stops: !args.auto && io::stdin().is_terminal(),
+        unicode: terminal.utf8,
+        waits: !args.no_wait,
+    };
+    let next = || {
+        let mut line = String::new();
+        let read = io::stdin().read_line(&mut line);
+        read.is_ok_and(|len| len > 0) && !line.trim().starts_with('q')
+    };
+    match tour::give(&mut place, manner, io::stdout(), next) {
+        Err(error) if error.is_broken_pipe() => {}
+        given => given?,
+    }
+    if let Some(path) = &args.record {
+        fs::write(path, place.recording()?).context("cannot write the recording")?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn unwatched(error: netlink::Error) -> Failure {

@@ -90,6 +90,14 @@ impl Names {
         self.young.get(&addr)?.as_deref()
     }
 
+    /// Waits until it is known whether `addr` has a name, but no longer than `limit`.
+    pub fn wait(&mut self, addr: IpAddr, limit: Duration) {
+        let end = Instant::now() + limit;
+        while self.answer(addr).is_none() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// The name of `addr`, or that it has none; nothing while that is not known yet.
     fn answer(&mut self, addr: IpAddr) -> Option<Option<&str>> {
         let canonical = addr.to_canonical();

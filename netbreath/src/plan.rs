@@ -8,6 +8,7 @@ pub mod lsof;
 pub mod network;
 pub mod recording;
 pub mod socket;
+pub mod tcpdump;
 
 use std::ffi::OsString;
 use std::io;

@@ -27,6 +27,7 @@ pub mod socket;
 pub mod stage;
 pub mod step;
 pub mod task;
+pub mod teach;
 pub mod tracer;
 pub mod truth;
 pub mod unseen;

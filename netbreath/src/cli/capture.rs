@@ -44,6 +44,14 @@ pub struct CaptureArgs {
     #[arg(short = 'w', long, value_name = "FILE", help_heading = OUTPUT)]
     pub write: Option<PathBuf>,
 
+    /// Read packets from this file, of whatever tool; - is standard input
+    ///
+    /// With -w, it is written in the other format, or what FILTER leaves of it.
+    #[arg(short = 'r', long, value_name = "FILE", help_heading = OUTPUT,
+        conflicts_with_all = ["interface", "direction", "command", "pid", "comm", "uid", "cgroup",
+            "state", "explain", "duration", "costs", "hook"])]
+    pub read: Option<PathBuf>,
+
     /// With -w: the classic format, in which there is no place for processes
     #[arg(long, requires = "write", help_heading = OUTPUT)]
     pub pcap: bool,
@@ -132,6 +140,7 @@ Examples:
   sudo netbreath capture -i eth0 -w today.pcapng
   sudo netbreath capture --comm nginx tcp port 443
   sudo netbreath capture -- curl example.com
+  netbreath capture -r today.pcapng port 53
 `netbreath capture --help` tells more, with the exit codes.";
 
 const LONG: &str = "\
@@ -140,6 +149,7 @@ Examples:
   sudo netbreath capture -i eth0 -w today.pcapng
   sudo netbreath capture --comm nginx tcp port 443
   sudo netbreath capture -- curl example.com
+  netbreath capture -r today.pcapng port 53
 
 Owners:
   curl[812]            the process that owns the packet's socket

@@ -8,13 +8,17 @@ mod lesson;
 pub mod network;
 mod recording;
 pub mod socket;
+pub mod tcpdump;
+mod top;
 mod trace;
 
 pub use capture::{CaptureArgs, HookName, Way};
-pub use lesson::{Explain, ExplainArgs};
+pub use lesson::{ActorArgs, Explain, ExplainArgs, TourArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
+pub use tcpdump::TcpdumpArgs;
+pub use top::{Speed, TopArgs};
 pub use trace::{Timestamps, TraceArgs};
 
 /// Who is talking, and what is TCP doing? Live, from the kernel, with the process
@@ -33,7 +37,9 @@ Start here, and open a web page with curl in another terminal:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Trace(Box<TraceArgs>),
+    Top(Box<TopArgs>),
     Capture(Box<CaptureArgs>),
+    Tcpdump(Box<TcpdumpArgs>),
     Ifconfig(IfconfigArgs),
     Ip(IpArgs),
     Route(RouteArgs),
@@ -46,6 +52,9 @@ pub enum Command {
     Record(Box<RecordArgs>),
     Replay(ReplayArgs),
     Explain(ExplainArgs),
+    Tour(TourArgs),
+    #[command(hide = true)]
+    Actor(ActorArgs),
     Doctor(DoctorArgs),
 }
 

@@ -88,6 +88,21 @@ impl Encoder {
         }
     }
 
+    /// Appends an interface that was not known at the beginning.
+    pub fn interface(&self, one: &Interface, out: &mut Vec<u8>) {
+        if let Encoder::Pcapng(_) = self {
+            interface(one, None, out);
+        }
+    }
+
+    /// The same for another file.
+    pub fn anew(&self) -> Encoder {
+        match self {
+            Encoder::Pcapng(pcapng) => Encoder::pcapng(pcapng.comments, pcapng.boot),
+            Encoder::Pcap => Encoder::Pcap,
+        }
+    }
+
     /// Appends a packet. `out` is all that was not written yet.
     pub fn packet(&mut self, seen: &impl Seen, out: &mut Vec<u8>) {
         match self {
@@ -204,7 +219,10 @@ impl Pcapng {
                 option(out, 3, exe.as_bytes());
             }
             option(out, 6, &owner.uid.to_le_bytes());
-            option(out, 9, &(process.start as i64 + self.boot).to_le_bytes());
+            // Not known of the processes of a file.
+            if process.start > 0 {
+                option(out, 9, &(process.start as i64 + self.boot).to_le_bytes());
+            }
             put(out, 0);
             let entry = (out.len() - length - 4) as u32;
             out[length..length + 4].copy_from_slice(&entry.to_le_bytes());

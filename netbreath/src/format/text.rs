@@ -205,7 +205,7 @@ pub fn put_gap(out: &mut Vec<u8>, gap: &Gap, why: bool, unicode: bool) {
     }
 }
 
-fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {
+pub(crate) fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {
     match cell {
         // A mark for nothing keeps the fields countable for awk.
         Cell::Absent | Cell::Unknown => out.push(b'-'),
@@ -336,7 +336,7 @@ fn put_reason(out: &mut Vec<u8>, reason: Option<&str>, unicode: bool) {
 }
 
 /// What ended a connection, for people.
-const fn ended(cause: Cause) -> &'static str {
+pub(crate) const fn ended(cause: Cause) -> &'static str {
     match cause {
         Cause::Close => "closed by close()",
         Cause::Shutdown => "closed by shutdown()",
@@ -354,7 +354,7 @@ const fn ended(cause: Cause) -> &'static str {
 }
 
 /// Three digits and a unit: `31.0µs`, `1.20s`; from two minutes on, `2m05s`.
-fn put_duration(out: &mut Vec<u8>, nanos: u64, unicode: bool) {
+pub(crate) fn put_duration(out: &mut Vec<u8>, nanos: u64, unicode: bool) {
     let micro = if unicode { "µs" } else { "us" };
     let (unit, per) = match nanos {
         0..1_000 => return put(out, format_args!("{nanos}ns")),
@@ -415,7 +415,7 @@ fn put_endpoint(
 
 /// How many columns of a terminal the bytes take. They are UTF-8: `put_name` has
 /// seen to it.
-fn display_width(bytes: &[u8]) -> usize {
+pub(crate) fn display_width(bytes: &[u8]) -> usize {
     if bytes.is_ascii() {
         return bytes.len();
     }
@@ -475,25 +475,25 @@ fn ink(cell: &Cell<'_>) -> Ink {
 
 /// The time column. The calendar is asked once a second, not once a row.
 #[derive(Debug)]
-struct Clock {
+pub(crate) struct Clock {
     kind: Timestamps,
     timezone: TimeZone,
     /// Wall-clock time of boot, in nanoseconds since the epoch.
-    boot: i64,
+    pub(crate) boot: i64,
     /// The second that `hms` is for.
-    second: Option<i64>,
+    pub(crate) second: Option<i64>,
     hms: [u32; 3],
     /// The first row's time, or with `Delta` that of the row before.
     since: Option<u64>,
 }
 
 impl Clock {
-    const fn new(kind: Timestamps, timezone: TimeZone) -> Clock {
+    pub(crate) const fn new(kind: Timestamps, timezone: TimeZone) -> Clock {
         Clock { kind, timezone, boot: 0, second: None, hms: [0; 3], since: None }
     }
 
     /// Microseconds where `width` has room for them.
-    fn put(&mut self, out: &mut Vec<u8>, at: u64, width: usize) {
+    pub(crate) fn put(&mut self, out: &mut Vec<u8>, at: u64, width: usize) {
         let since = match self.kind {
             Timestamps::Wall => {
                 let wall = self.boot.saturating_add_unsigned(at);

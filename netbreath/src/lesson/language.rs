@@ -34,6 +34,16 @@ impl Language {
     }
 }
 
+/// A text in both languages.
+#[derive(Clone, Copy, Debug)]
+pub struct Both(pub &'static str, pub &'static str);
+
+impl Both {
+    pub const fn of(self, language: Language) -> &'static str {
+        language.choose(self.0, self.1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,15 @@
 //! Kinds of link-layer headers: <https://www.tcpdump.org/linktypes.html>.
 
+/// BSD loopback, with an address family in the byte order of the machine.
+pub const NULL: u16 = 0;
 pub const ETHERNET: u16 = 1;
 /// No header: the packet begins with its IP header.
 pub const RAW: u16 = 101;
+/// BSD loopback, in network byte order.
+pub const LOOP: u16 = 108;
+/// Linux's header in place of others, and its second version.
+pub const SLL: u16 = 113;
+pub const SLL2: u16 = 276;
 
 /// The kind of header that packets of such hardware have for programs (`ARPHRD_*`, from
 /// linux/if_arp.h); nothing if that is not known here.

@@ -24,6 +24,12 @@ pub mod savefile;
 #[cfg(target_os = "linux")]
 pub mod socket;
 
+/// The clock of live events: nanoseconds since boot.
+#[cfg(target_os = "linux")]
+pub fn now() -> u64 {
+    clock::boot_time()
+}
+
 /// What a live source is asked for.
 #[derive(Clone, Debug)]
 pub struct Ask {

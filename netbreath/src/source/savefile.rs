@@ -266,26 +266,59 @@ impl Savefile {
     }
 }
 
+/// What comes next in a file.
+pub enum Next {
+    Packet(Packet),
+    /// More has to be read, which can take a while from a pipe: see [`Savefile::read_more`].
+    More,
+    End,
+}
+
+impl Savefile {
+    /// The next packet, if enough of the file is read.
+    pub fn try_next(&mut self) -> Result<Next, Error> {
+        let next = loop {
+            match self.step() {
+                Ok(Step::Packet(packet)) => return Ok(Next::Packet(packet)),
+                Ok(Step::Passed) => {}
+                Ok(Step::More) if !self.ended => return Ok(Next::More),
+                Ok(Step::More) if self.rest.is_empty() => break Ok(Next::End),
+                Ok(Step::More) => break Err(Error::Cut { path: self.path.clone(), at: self.at }),
+                Err(error) => break Err(error),
+            }
+        };
+        // Nothing comes after an error.
+        self.ended = true;
+        self.rest = Bytes::new();
+        next
+    }
+
+    /// Waits for more of the file.
+    pub fn read_more(&mut self) -> Result<(), Error> {
+        let filled = self.fill();
+        if filled.is_err() {
+            self.ended = true;
+            self.rest = Bytes::new();
+        }
+        filled
+    }
+}
+
 impl Iterator for Savefile {
     type Item = Result<Packet, Error>;
 
     fn next(&mut self) -> Option<Result<Packet, Error>> {
         loop {
-            let done = match self.step() {
-                Ok(Step::Packet(packet)) => return Some(Ok(packet)),
-                Ok(Step::Passed) => continue,
-                Ok(Step::More) if !self.ended => match self.fill() {
-                    Ok(()) => continue,
-                    Err(error) => Some(Err(error)),
-                },
-                Ok(Step::More) if self.rest.is_empty() => None,
-                Ok(Step::More) => Some(Err(Error::Cut { path: self.path.clone(), at: self.at })),
-                Err(error) => Some(Err(error)),
-            };
-            // Nothing comes after an error.
-            self.ended = true;
-            self.rest = Bytes::new();
-            return done;
+            match self.try_next() {
+                Ok(Next::Packet(packet)) => return Some(Ok(packet)),
+                Ok(Next::End) => return None,
+                Ok(Next::More) => {
+                    if let Err(error) = self.read_more() {
+                        return Some(Err(error));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
+            }
         }
     }
 }
@@ -378,15 +411,18 @@ impl Section {
         (pid != 0).then(|| self.processes.get(&pid).cloned().unwrap_or_else(|| unnamed(pid)))
     }
 
-    /// Wireshark's block about a process: always little-endian, its type, the pid, and
-    /// options: 2 the name, 3 the path, 6 the user.
+    /// Wireshark's block about a process: always little-endian, its type, the length of what
+    /// follows (which some leave out), the pid, and options: 2 the name, 3 the path, 6 the user.
     fn process(&mut self, data: &[u8]) {
         let word = |at: usize| {
             data.get(at..at + 4)?.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes))
         };
-        let (Some(PROCESS), Some(pid)) = (word(0), word(4)) else { return };
+        let (Some(PROCESS), Some(second)) = (word(0), word(4)) else { return };
+        let has_length = data.len().checked_sub(8) == Some(second as usize);
+        let (pid, options) = if has_length { (word(8), 12) } else { (Some(second), 8) };
+        let Some(pid) = pid else { return };
         let mut owner = unnamed(pid);
-        let mut rest = data.get(8..).unwrap_or_default();
+        let mut rest = data.get(options..).unwrap_or_default();
         while let Some((head, more)) = rest.split_first_chunk::<4>() {
             let code = u16::from_le_bytes([head[0], head[1]]);
             let len = usize::from(u16::from_le_bytes([head[2], head[3]]));
@@ -489,6 +525,19 @@ mod tests {
             assert_eq!(packet.wall, 7_000_000_000 + nanoseconds, "{magic:x} {big}");
             assert_eq!((packet.len, &packet.data[..]), (60, &DATA[..]));
             assert!(file.next().is_none());
+        }
+    }
+
+    /// What netbreath writes itself.
+    #[test]
+    fn a_process_is_read_with_and_without_the_length_of_its_entry() {
+        let option = [&[2, 0, 4, 0][..], b"curl", &[0; 4]].concat();
+        let short = [words(&[PROCESS, 42], false), option.clone()].concat();
+        let long = [words(&[PROCESS, 4 + option.len() as u32, 42], false), option].concat();
+        for data in [short, long] {
+            let mut section = Section::default();
+            section.process(&data);
+            assert_eq!(section.owner(42).unwrap().comm.bytes(), b"curl");
         }
     }
 

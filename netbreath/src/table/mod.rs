@@ -5,11 +5,14 @@ use std::collections::HashMap;
 
 use netbreath_common::tcp::TcpState;
 
+pub mod connection;
 pub mod file;
 mod network;
 pub mod recorded;
 pub mod socket;
 pub use network::Network;
+
+use connection::{Connections, Limits};
 
 use crate::event::{
     Body, Event, Flow, HalfOpen, Owner, Proto, Seed, Socket, SocketId, State, UdpWhat, Unix,
@@ -17,12 +20,13 @@ use crate::event::{
 };
 
 /// What the events so far amount to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tables {
     sockets: HashMap<SocketId, Row>,
     /// UNIX sockets, each as the last event told of it.
     unix: HashMap<SocketId, UnixRow>,
     max_sockets: usize,
+    connections: Connections,
     network: Network,
     counts: Counts,
 }
@@ -82,12 +86,19 @@ impl Tables {
             sockets: HashMap::new(),
             unix: HashMap::new(),
             max_sockets,
+            connections: Connections::default(),
             network: Network::new(max_sockets),
             counts: Counts::default(),
         }
     }
 
+    /// The same, which remember connections with their past.
+    pub fn remembering(max_sockets: usize, limits: Limits) -> Tables {
+        Tables { connections: Connections::new(limits), ..Tables::new(max_sockets) }
+    }
+
     pub fn apply(&mut self, event: &Event) {
+        self.connections.apply(event);
         match &event.body {
             Body::Seed(Seed { socket, state, fd }) => {
                 self.counts.seeds += 1;
@@ -233,6 +244,11 @@ impl Tables {
     /// The UNIX sockets that are not closed.
     pub const fn unix_sockets(&self) -> &HashMap<SocketId, UnixRow> {
         &self.unix
+    }
+
+    /// Connections with their past, as far as they are remembered.
+    pub const fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     pub const fn counts(&self) -> &Counts {

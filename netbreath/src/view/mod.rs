@@ -14,6 +14,7 @@ pub mod interface;
 pub mod ip;
 pub mod kind;
 pub mod label;
+pub mod ladder;
 pub mod lsof;
 pub mod netstat;
 pub mod packet;
@@ -22,6 +23,7 @@ pub mod socket;
 pub mod ss;
 pub mod state;
 pub mod statistic;
+pub mod tcpdump;
 pub mod trace;
 pub mod who;
 

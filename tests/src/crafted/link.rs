@@ -16,14 +16,7 @@ fn ethernets() -> Capture {
     for kind in [0x88b5_u16, 0x88b6, 0x0600, 0x22f0, 0x1234, 0xffff] {
         file.push(ethernet(kind, &random.bytes(46)));
     }
-    // A length in place of a type: LLC with a spanning tree, SNAP, an unknown service.
-    let stp = [
-        &[0x42, 0x42, 3, 0, 0, 0, 0, 0][..],
-        &[0x80, 0, 2, 0, 0, 0, 0, 1, 0, 0, 0, 4, 0x80, 0, 2, 0, 0, 0, 0, 2, 0x80, 1, 0, 0, 20, 0],
-        &[2, 0, 15, 0],
-    ]
-    .concat();
-    file.push(ethernet(38, &[stp, vec![0; 8]].concat()));
+    // A length in place of a type: SNAP, and other services.
     file.push(ethernet(30, &[&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0][..], &[0x45; 22]].concat()));
     file.push(ethernet(20, &[0xf0, 0xf0, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]));
     // Padding behind a short packet.
@@ -178,7 +171,7 @@ fn sll() -> Capture {
     file.push([head(0, 1, 6, 0x0806), request()].concat());
     file.push([head(0, 772, 6, 0x88b5), vec![1; 20]].concat());
     file.push([head(9, 772, 0, 0x0800), Ip4::new(17).around(&be16(&[1, 2, 8, 0]))].concat());
-    file.push([head(4, 1, 6, 0x0004), vec![0x42, 0x42, 3, 0, 0, 0, 0, 0]].concat());
+    file.push([head(4, 1, 6, 0x0004), vec![0xf0, 0xf0, 3, 0, 0, 0, 0, 0]].concat());
     file.push(
         [head(4, 1, 6, 0x8100), be16(&[5, 0x0800]), Ip4::new(17).around(&be16(&[1, 2, 8, 0]))]
             .concat(),

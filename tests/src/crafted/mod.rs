@@ -102,8 +102,20 @@ pub fn whole() -> Vec<Capture> {
     all
 }
 
-/// Every capture, with packets that were cut at places where it matters.
+/// Places at which it matters that a packet is cut.
+const CUTS: [u32; 12] = [10, 14, 18, 26, 34, 40, 44, 54, 62, 68, 90, 120];
+
+/// A capture with its packets cut at each of those places.
+pub fn cut_of(capture: &Capture) -> Vec<Capture> {
+    CUTS.iter().map(|at| capture.cut(*at)).collect()
+}
+
+/// Every capture, with packets that were cut.
 pub fn cut() -> Vec<Capture> {
-    const AT: [u32; 12] = [10, 14, 18, 26, 34, 40, 44, 54, 62, 68, 90, 120];
-    whole().iter().flat_map(|capture| AT.map(|at| capture.cut(at))).collect()
+    whole().iter().flat_map(cut_of).collect()
+}
+
+/// A conversation with this machine itself: its addresses and ports have names everywhere.
+pub fn loopback() -> Capture {
+    tcp::loopback()
 }

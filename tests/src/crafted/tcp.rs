@@ -353,3 +353,19 @@ fn many() -> Capture {
     file.push(odd.on_ethernet(&segment(RST, 5, 0, b"").bytes(&odd.source, &odd.target)));
     file
 }
+
+/// A conversation on loopback.
+pub fn loopback() -> Capture {
+    let mut file = Capture::new("loopback", ETHERNET);
+    let mut ip = Ip4::new(6);
+    ip.source = [127, 0, 0, 1];
+    ip.target = ip.source;
+    for (flags, ports) in [(SYN, (46_712, 80)), (SYN | ACK, (80, 46_712)), (ACK, (46_712, 443))] {
+        let mut one = segment(flags, 1, 1, b"");
+        one.ports = ports;
+        let mut frame = ip.on_ethernet(&one.bytes(&ip.source, &ip.target));
+        frame[..12].fill(0);
+        file.push(frame);
+    }
+    file
+}

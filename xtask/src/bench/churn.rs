@@ -104,7 +104,7 @@ fn address(connection: u64, port: u16) -> SocketAddr {
 }
 
 /// Why: closed connections linger, and the machine's own network shall not have them.
-fn own_network() -> Result<()> {
+pub(super) fn own_network() -> Result<()> {
     // SAFETY: the process has one thread, and no network yet.
     if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
         return Err(io::Error::last_os_error()).context(

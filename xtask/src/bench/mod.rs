@@ -12,6 +12,7 @@ mod replay;
 mod report;
 mod sockets;
 mod statistic;
+mod top;
 mod trace;
 mod tracer;
 
@@ -37,6 +38,8 @@ enum Subject {
     Capture(capture::Args),
     /// Measure how fast a recording is read, into tables and into formats
     Replay(replay::Args),
+    /// Measure how long `netbreath top` draws with many connections and many events
+    Top(top::Args),
     /// Measure each kernel program on the same load
     Hooks(hooks::Args),
     /// The load: connections in a network namespace of its own
@@ -55,6 +58,7 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
         Subject::Hold(args) => sockets::hold(args),
         Subject::Capture(args) => capture::start(workspace, args),
         Subject::Replay(args) => replay::start(workspace, args),
+        Subject::Top(args) => top::start(workspace, args),
         Subject::Hooks(args) => hooks::start(workspace, args),
         Subject::Churn(args) => churn::start(args),
     }

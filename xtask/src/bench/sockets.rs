@@ -51,10 +51,10 @@ const QUESTIONS: [&str; 3] = ["ss -tanp", "netstat -anp", "lsof -nP -i"];
 /// The one for many files.
 const ONE_PORT: &str = "lsof -nP -i:PORT -sTCP:LISTEN";
 
-struct Load {
-    sockets: u32,
-    files: u32,
-    processes: u32,
+pub(super) struct Load {
+    pub(super) sockets: u32,
+    pub(super) files: u32,
+    pub(super) processes: u32,
 }
 
 impl Load {
@@ -110,12 +110,12 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
 }
 
 /// Processes that hold what they were told to.
-struct Holding {
+pub(super) struct Holding {
     children: Vec<Child>,
 }
 
 impl Holding {
-    fn start(load: &Load) -> Result<Holding> {
+    pub(super) fn start(load: &Load) -> Result<Holding> {
         let own = std::env::current_exe().context("cannot tell what this program is")?;
         let mut holding = Holding { children: Vec::new() };
         for number in 0..load.processes {

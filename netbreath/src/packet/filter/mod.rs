@@ -3,8 +3,10 @@
 //! programs of the kernel.
 
 use std::fmt;
+use std::io::{self, Write};
+use std::os::fd::IntoRawFd;
 
-use pcap::{Capture, Linktype};
+use pcap::{Activated, Capture, Linktype};
 
 use crate::packet::link_type;
 
@@ -44,10 +46,39 @@ impl fmt::Display for On {
 
 /// Compiles a filter for packets with such a link-layer header.
 pub fn compile(text: &str, of: u16) -> Result<Vec<Instruction>, Error> {
+    program(text, of, |kind| Capture::dead(Linktype(kind)))
+}
+
+/// The same for packets of a file: what only a live capture can tell is refused, and addresses of
+/// families that other systems number otherwise are found.
+pub fn compile_for_file(text: &str, of: u16) -> Result<Vec<Instruction>, Error> {
+    program(text, of, |_| empty_file(of))
+}
+
+/// A file without packets, which libpcap reads.
+fn empty_file(link_type: u16) -> Result<Capture<pcap::Offline>, pcap::Error> {
+    let failed = |error: io::Error| pcap::Error::PcapError(error.to_string());
+    let (reader, mut writer) = io::pipe().map_err(failed)?;
+    for word in [0xa1b2_c3d4, 2 | 4 << 16, 0, 0, 65_535, link_type.into()] {
+        writer.write_all(&u32::to_ne_bytes(word)).map_err(failed)?;
+    }
+    drop(writer);
+    // SAFETY: the descriptor is open, and its only owner gives it away here.
+    unsafe { Capture::from_raw_fd(reader.into_raw_fd()) }
+}
+
+fn program<T: Activated + ?Sized>(
+    text: &str,
+    of: u16,
+    open: impl FnOnce(i32) -> Result<Capture<T>, pcap::Error>,
+) -> Result<Vec<Instruction>, Error> {
     // What libpcap calls the kind of a header is not always what files call it.
     let kind = match of {
         link_type::ETHERNET => 1,
         link_type::RAW => 12,
+        kind @ (link_type::NULL | link_type::LOOP | link_type::SLL | link_type::SLL2) => {
+            kind.into()
+        }
         link_type => return Err(Error::LinkType { link_type }),
     };
     let syntax = |why: pcap::Error| {
@@ -57,8 +88,8 @@ pub fn compile(text: &str, of: u16) -> Result<Vec<Instruction>, Error> {
         };
         Error::Syntax { text: text.to_owned(), on: On(of), why }
     };
-    let dead = Capture::dead(Linktype(kind)).map_err(syntax)?;
-    let program = match dead.compile(text, true) {
+    let handle = open(kind).map_err(syntax)?;
+    let program = match handle.compile(text, true) {
         Ok(program) => program,
         // That is an answer, too.
         Err(pcap::Error::PcapError(why)) if why.contains("rejects all packets") => {

@@ -99,7 +99,9 @@ impl Btf {
     /// it takes a quarter of the time and of the memory that the whole would.
     pub fn outline(&self, wanted: &[String]) -> Vec<u8> {
         let mut strings = vec![0];
-        let mut types = Vec::with_capacity(self.types.len() * TYPE);
+        let mut types = Vec::new();
+        // Nobody asks for what comes behind the last that is wanted.
+        let mut end = 0;
         for at in self.types.iter().skip(1).map(|at| *at as usize) {
             let info = self.word(at + 4).unwrap_or(0);
             let name = matches!(kind(info), FUNC | TYPEDEF)
@@ -115,7 +117,11 @@ impl Btf {
                 None => [0, FWD << 24, 0],
             };
             types.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+            if name.is_some() {
+                end = types.len();
+            }
         }
+        types.truncate(end);
         let (types_len, strings_len) = (types.len() as u32, strings.len() as u32);
         let mut bytes = MAGIC.to_ne_bytes().to_vec();
         bytes.extend([1, 0]);
@@ -406,7 +412,7 @@ mod tests {
     fn an_outline_keeps_ids_and_the_wanted_names() {
         let whole = Btf::parse(sample()).unwrap();
         let outline = Btf::parse(whole.outline(&["f".to_owned(), "net_t".to_owned()])).unwrap();
-        assert_eq!(outline.types.len(), whole.types.len());
+        assert!(outline.types.len() <= whole.types.len());
         for (kind, name) in [(FUNC, "f"), (TYPEDEF, "net_t")] {
             let id = |btf: &Btf| {
                 let at = btf.find(kind, name).unwrap() as u32;

@@ -10,7 +10,7 @@ use netbreath_common::tcp::TcpState;
 use netlink_sys::{Socket as Wire, protocols::NETLINK_SOCK_DIAG};
 
 use super::{Error, Netlink, Question, attributes, u8_at, u16_at, u32_at, u64_at};
-use crate::event::{Endpoint, Family};
+use crate::event::{Endpoint, Family, Flow};
 use crate::table::socket::{Detail, Ends, More, Proto, Socket, Timer, TimerKind, UnixEnds};
 
 /// `SOCK_DIAG_BY_FAMILY` (`linux/sock_diag.h`).
@@ -88,6 +88,36 @@ impl Netlink {
             super::push(&mut body, REQUEST_PROTOCOL, &protocol.to_ne_bytes());
         }
         self.dump(&question(body), |_, body| inet(proto, body))
+    }
+
+    /// The TCP socket with these ends and this cookie, with its `struct tcp_info`; nothing
+    /// if there is none in this namespace.
+    pub fn inet_socket(&mut self, flow: &Flow, cookie: u64) -> Result<Option<Socket>, Error> {
+        let family = match flow.family {
+            Family::V4 => libc::AF_INET,
+            Family::V6 => libc::AF_INET6,
+        };
+        let mut body = vec![family as u8, libc::IPPROTO_TCP as u8, 1 << (INFO - 1), 0];
+        body.extend_from_slice(&u32::MAX.to_ne_bytes());
+        let mut id = [0_u8; ID];
+        id[..2].copy_from_slice(&flow.local.port.to_be_bytes());
+        id[2..4].copy_from_slice(&flow.remote.port.to_be_bytes());
+        for (at, addr) in [(4, flow.local.addr), (20, flow.remote.addr)] {
+            match addr {
+                IpAddr::V4(addr) => id[at..at + 4].copy_from_slice(&addr.octets()),
+                IpAddr::V6(addr) => id[at..at + 16].copy_from_slice(&addr.octets()),
+            }
+        }
+        id[40..].copy_from_slice(&cookie.to_ne_bytes());
+        body.extend_from_slice(&id);
+        match self.get(&question(body), |body| inet(Proto::Tcp, body)) {
+            Err(Error::Ask { source, .. })
+                if matches!(source.raw_os_error(), Some(libc::ENOENT | libc::ESTALE)) =>
+            {
+                Ok(None)
+            }
+            answer => answer,
+        }
     }
 
     /// The UNIX sockets in one of `states`.

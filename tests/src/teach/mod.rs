@@ -1,0 +1,15 @@
+//! Cases of the suite `teach`, one file for each command.
+
+use anyhow::Result;
+
+mod tour;
+
+pub type Case = (&'static str, fn() -> Result<()>);
+
+pub const CASES: &[Case] = &[
+    ("tour_tells_the_truth_in_english", tour::english),
+    ("tour_tells_the_truth_in_japanese", tour::japanese),
+    ("tour_takes_another_port_where_its_own_is_taken", tour::taken),
+    ("tour_without_privileges_is_a_recording", tour::recorded),
+    ("tour_that_is_killed_leaves_no_process", tour::killed),
+];
