@@ -70,7 +70,8 @@ fn measure(binary: &Path, folder: &Path, args: &Args) -> Result<()> {
     ensure!(status.success(), "cannot compress the recording: {status}");
     let size = |path: &Path| path.metadata().map(|meta| meta.len()).unwrap_or(0);
     println!("{} events, {} bytes, {} compressed", args.events, size(&plain), size(&packed));
-    println!("{:<24}{:>12}{:>14}{:>12}", "", "seconds", "events/s", "MiB");
+    // Beside other load, only the time on the CPU tells something.
+    println!("{:<24}{:>12}{:>12}{:>16}{:>12}", "", "seconds", "CPU", "events/CPU s", "MiB");
     for (file, kind) in [(&plain, "plain"), (&packed, "zst")] {
         for (name, view) in VIEWS {
             let mut rounds = Vec::new();
@@ -78,16 +79,17 @@ fn measure(binary: &Path, folder: &Path, args: &Args) -> Result<()> {
                 rounds.push(round(binary, file, view)?);
             }
             rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let (seconds, memory) = rounds[rounds.len() / 2];
-            let rate = args.events as f64 / seconds;
-            println!("{:<24}{seconds:>12.2}{rate:>14.0}{memory:>12.1}", format!("{kind} {name}"));
+            let (cpu, seconds, memory) = rounds[rounds.len() / 2];
+            let rate = args.events as f64 / cpu;
+            let title = format!("{kind} {name}");
+            println!("{title:<24}{seconds:>12.2}{cpu:>12.2}{rate:>16.0}{memory:>12.1}");
         }
     }
     Ok(())
 }
 
-/// Seconds, and the most memory that it had, in MiB.
-fn round(binary: &Path, file: &Path, view: &[&str]) -> Result<(f64, f64)> {
+/// Seconds of CPU, seconds, and the most memory that it had, in MiB.
+fn round(binary: &Path, file: &Path, view: &[&str]) -> Result<(f64, f64, f64)> {
     let mut command = Command::new(binary);
     command.arg("replay").arg(file).args(view).stdin(Stdio::null());
     command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
@@ -103,7 +105,9 @@ fn round(binary: &Path, file: &Path, view: &[&str]) -> Result<(f64, f64)> {
     ensure!(matches!(libc::WEXITSTATUS(status), 0 | 1), "netbreath ended with {status}");
     // SAFETY: all zero is a value, and the kernel has filled it.
     let usage = unsafe { usage.assume_init() };
-    Ok((seconds, usage.ru_maxrss as f64 / 1024.0))
+    let time = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    let cpu = time(usage.ru_utime) + time(usage.ru_stime);
+    Ok((cpu, seconds, usage.ru_maxrss as f64 / 1024.0))
 }
 
 /// Connections one after the other, a hundred open at once: what a busy host records.

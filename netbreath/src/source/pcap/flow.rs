@@ -78,7 +78,13 @@ pub struct End {
     expected: Option<u32>,
     /// Behind the peer's FIN, which has not counted yet.
     peer_fin: Option<u32>,
+    /// What came before its turn: where it begins, and what lies behind it.
+    early: Vec<(u32, u32)>,
 }
+
+/// Segments that came before their turn, remembered at most; of more, the end's own
+/// acknowledgement tells.
+const EARLY: usize = 64;
 
 /// Whether `a` lies before `b` in the circle of sequence numbers (RFC 9293, section 3.4).
 const fn before(a: u32, b: u32) -> bool {
@@ -98,12 +104,15 @@ impl End {
             fin: None,
             expected: None,
             peer_fin: None,
+            early: Vec::new(),
         }
     }
 
     /// An end in `state`, of which nothing was seen before.
     pub const fn joined(state: TcpState, at: u64) -> End {
-        End { state, ..End::new(at) }
+        let mut end = End::new(at);
+        end.state = state;
+        end
     }
 
     /// An end of which this is the first segment; nothing if it begins nothing and tells too
@@ -339,16 +348,31 @@ impl End {
             None => segment.seq,
             Some(expected) => expected,
         };
-        self.expected = Some(match before(expected, segment.seq) || !before(expected, end) {
-            true => expected,
-            false => end,
-        });
+        if before(expected, segment.seq) && self.early.len() < EARLY {
+            self.early.push((segment.seq, end));
+        }
+        let takes = !before(expected, segment.seq) && before(expected, end);
+        self.expected = Some(if takes { end } else { expected });
+        self.fills();
+    }
+
+    /// Takes what was early and no longer is.
+    fn fills(&mut self) {
+        while let Some(expected) = self.expected
+            && let Some(place) = self.early.iter().position(|(begin, _)| !before(expected, *begin))
+        {
+            let (_, end) = self.early.swap_remove(place);
+            if before(expected, end) {
+                self.expected = Some(end);
+            }
+        }
     }
 
     /// The end itself has acknowledged all before `ack`.
     fn covers(&mut self, ack: u32) {
         if self.expected.is_none_or(|expected| before(expected, ack)) {
             self.expected = Some(ack);
+            self.fills();
         }
     }
 
