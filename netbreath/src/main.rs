@@ -16,8 +16,8 @@ use netbreath::capture::{self, Capturing, Shape, Target};
 use netbreath::cli::network::normalized;
 use netbreath::cli::{
     CaptureArgs, Cli, Command, DoctorArgs, ExplainArgs, FormatName, HookName, LsofArgs,
-    NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, Speed, SsArgs, TcpdumpArgs,
-    TopArgs, TourArgs, TraceArgs, WhoArgs,
+    NetstatArgs, RecordArgs, Recordings, ReplayArgs, ServicesArgs, SourceName, Speed, SsArgs,
+    TcpdumpArgs, TopArgs, TourArgs, TraceArgs, WhoArgs,
 };
 use netbreath::doctor::Health;
 use netbreath::event::header::Header;
@@ -36,7 +36,7 @@ use netbreath::source::merge::Merged;
 use netbreath::source::packet::Live;
 use netbreath::source::replay::Recording;
 use netbreath::source::savefile::Savefile;
-use netbreath::source::{Source, ebpf, netlink, replay, socket};
+use netbreath::source::{Source, ebpf, netlink, pcap, replay, socket};
 use netbreath::table::Tables;
 use netbreath::teach::{self, tour};
 use netbreath::tui::terminal::{self, Screen};
@@ -200,7 +200,8 @@ fn traced(
     silent: bool,
 ) -> Result<ExitCode, Failure> {
     let header = recording.as_ref().and_then(|recording| recording.header().cloned());
-    let recorder = recorder(plan.record.as_ref(), "ebpf", header.as_ref())?;
+    let source = if plan.source == SourceName::Pcap { "pcap" } else { "ebpf" };
+    let recorder = recorder(plan.record.as_ref(), source, header.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -220,6 +221,15 @@ fn traced(
     let outcome = runtime.block_on(async {
         if let Some(recording) = recording {
             let source = recording.play(plan.play.clone());
+            return follow(&session, source, out, recorder).await;
+        }
+        if plan.source == SourceName::Pcap {
+            let (filter, ring) = (&plan.ask.filter, plan.ask.ring_size);
+            let source =
+                pcap::open(filter, ring, session.max_sockets).map_err(|error| Failure {
+                    code: if error.is_privilege() { PRIVILEGE } else { WRONG },
+                    error: error.into(),
+                })?;
             return follow(&session, source, out, recorder).await;
         }
         let source = ebpf::open(&plan.ask).map_err(|error| Failure {

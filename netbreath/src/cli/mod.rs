@@ -19,7 +19,7 @@ pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use tcpdump::TcpdumpArgs;
 pub use top::{Speed, TopArgs};
-pub use trace::{Timestamps, TraceArgs};
+pub use trace::{SourceName, Timestamps, TraceArgs};
 
 /// Who is talking, and what is TCP doing? Live, from the kernel, with the process
 /// that owns each connection.
