@@ -3,7 +3,9 @@
 //! time; no clock, no system.
 //!
 //! What an endpoint has sent is certain. What has come in counts as received in order, or
-//! else when the endpoint's own acknowledgement covers it.
+//! else when the endpoint's own acknowledgement covers it. A FIN counts with the next thing
+//! that shows it: the acknowledgement, or another segment that comes in behind it. What
+//! the endpoint sends meanwhile was on its way already: so two FINs cross.
 
 use std::net::SocketAddr;
 
@@ -193,6 +195,7 @@ impl End {
         let at = segment.at;
         let mut told = Told::default();
         if segment.rst {
+            self.counted(at, steps);
             match self.state {
                 // The answer to a stray segment: what is asked for is still wanted.
                 TcpState::SynSent => {}
@@ -202,7 +205,8 @@ impl End {
             return told;
         }
         if segment.syn && segment.ack.is_none() {
-            let again = self.first == Some(segment.seq) && self.state == TcpState::SynSent;
+            // Sent again: whatever seemed to have answered it did not arrive.
+            let again = self.first == Some(segment.seq) && self.state != TcpState::Close;
             if !again {
                 // The same ends serve again: whatever was there is over.
                 told.again = self.sent.is_some();
@@ -211,11 +215,16 @@ impl End {
                 self.enter(TcpState::SynSent, at, false, steps);
             }
             self.first = Some(segment.seq);
-            self.sent = Some(segment.end());
+            if !again {
+                self.sent = Some(segment.end());
+            }
             return told;
         }
         if let Some(ack) = segment.ack {
             self.covers(ack);
+            if self.peer_fin.is_some_and(|fin| !before(ack, fin)) {
+                self.counted(at, steps);
+            }
         }
         if segment.syn {
             if matches!(self.state, TcpState::Close) && !self.child {
@@ -237,7 +246,6 @@ impl End {
         }
         if segment.fin && self.fin.is_none() {
             self.fin = Some(end);
-            self.counted(at, steps);
             match self.state {
                 // A listener's child can close before the third segment is seen to count.
                 TcpState::Established | TcpState::SynRecv => {
@@ -246,9 +254,7 @@ impl End {
                 TcpState::CloseWait => self.enter(TcpState::LastAck, at, false, steps),
                 _ => {}
             }
-            return told;
         }
-        self.counted(at, steps);
         told
     }
 
@@ -256,6 +262,7 @@ impl End {
     pub fn receives(&mut self, segment: &Segment, steps: &mut Vec<Step>) -> Told {
         let at = segment.at;
         let mut told = Told::default();
+        self.counted(at, steps);
         if segment.rst {
             self.reset(segment, steps);
             return told;
@@ -333,7 +340,6 @@ impl End {
             // The peer has not heard the last word: the wait begins again.
             self.since = at;
         }
-        self.counted(at, steps);
         told
     }
 

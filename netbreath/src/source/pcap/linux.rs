@@ -28,6 +28,9 @@ const SNAP: u32 = 160;
 const SLOW: Duration = Duration::from_secs(1);
 /// Looks are at least so far apart: each takes as long as there are sockets and open files.
 const APART: Duration = Duration::from_millis(50);
+/// How long packets can be on their way to us: what a look has found is used after what
+/// happened before it.
+const LATE: Duration = Duration::from_millis(60);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -67,8 +70,9 @@ pub struct Pcap {
     first: Vec<Event>,
     ask: channel::Sender<()>,
     answers: mpsc::UnboundedReceiver<Result<Poll, table::Error>>,
-    /// A look is under way.
+    /// A look is under way, or waits for packets of before.
     looking: bool,
+    waits: Option<(Poll, Instant)>,
     /// When the last one was over.
     looked: Instant,
     lost: u64,
@@ -154,6 +158,7 @@ pub fn open(filter: &Filter, ring_size: u32, max_sockets: usize) -> Result<Pcap,
         ask,
         answers,
         looking: false,
+        waits: None,
         looked: Instant::now(),
         lost: 0,
         told: 0,
@@ -212,16 +217,17 @@ impl Pcap {
         }
     }
 
-    fn looked(&mut self, poll: Result<Poll, table::Error>) -> Result<(), Error> {
+    /// Uses what a look has found.
+    fn looked(&mut self, poll: &Poll) {
         self.looking = false;
         self.looked = Instant::now();
-        let poll = poll.map_err(|source| Error::Table { source })?;
-        self.tracker.poll(&poll);
+        self.sockets.drain(&mut self.segments);
+        self.track();
+        self.tracker.poll(poll);
         // Addresses come and go; asking costs little beside the table.
         if let Ok(addresses) = self.network.addresses(None) {
             addresses.into_iter().for_each(|address| self.tracker.add_local(address.local));
         }
-        Ok(())
     }
 
     fn deliver(&mut self, all: bool, events: &mut Vec<Event>) {
@@ -268,7 +274,7 @@ impl Pcap {
     fn wakes(&self) -> Instant {
         let now = Instant::now();
         let look = match (self.looking, self.tracker.wants_look()) {
-            (true, _) => now + SLOW,
+            (true, _) => self.waits.as_ref().map_or(now + SLOW, |(_, until)| *until),
             (false, true) => self.looked + APART,
             (false, false) => self.looked + SLOW,
         };
@@ -287,7 +293,11 @@ impl Source for Pcap {
         loop {
             self.track();
             self.tracker.expire(boot_time());
-            self.look(Instant::now());
+            let now = Instant::now();
+            if let Some((poll, _)) = self.waits.take_if(|(_, until)| *until <= now) {
+                self.looked(&poll);
+            }
+            self.look(now);
             self.deliver(false, events);
             if !events.is_empty() {
                 return Ok(());
@@ -295,8 +305,11 @@ impl Source for Pcap {
             let wakes = self.wakes();
             tokio::select! {
                 biased;
-                Some(poll) = self.answers.recv() => self.looked(poll)?,
                 read = self.sockets.next(&mut self.segments, &mut none) => read?,
+                Some(poll) = self.answers.recv() => {
+                    let poll = poll.map_err(|source| Error::Table { source })?;
+                    self.waits = Some((poll, Instant::now() + LATE));
+                }
                 () = sleep_until(wakes) => {}
             }
         }
@@ -306,7 +319,8 @@ impl Source for Pcap {
         self.sockets.finish(&mut self.segments, &mut Vec::new())?;
         self.track();
         // A last look: who came last has an owner, too.
-        self.looked(look())?;
+        let poll = look().map_err(|source| Error::Table { source })?;
+        self.looked(&poll);
         self.deliver(true, events);
         Ok(())
     }

@@ -14,6 +14,9 @@ use crate::event::{
 
 /// How long an event waits for its owner to be looked up.
 const HELD: u64 = 500_000_000;
+/// How long an end must have been silent before looks that do not find it count: its last
+/// segments may still be on their way to us.
+const SILENT: u64 = 300_000_000;
 /// How long an end that is over is remembered, so that late segments begin nothing.
 const OVER: u64 = 5_000_000_000;
 
@@ -351,7 +354,8 @@ impl Tracker {
     fn missing(&mut self, found: &HashSet<(SocketAddr, SocketAddr)>, poll: &Poll) {
         let mut gone = Vec::new();
         for (key, entry) in &mut self.ends {
-            if found.contains(key) || entry.end.is_over() || entry.last >= poll.begun {
+            let silent = entry.last.saturating_add(SILENT) < poll.begun;
+            if found.contains(key) || entry.end.is_over() || !silent {
                 entry.missing = 0;
                 continue;
             }
