@@ -29,6 +29,7 @@ use crate::view::{Column, arp, explain, group, ifconfig, interface, ip, kind, ro
 pub mod lesson;
 pub mod lsof;
 pub mod socket;
+pub mod tshark;
 pub mod who;
 
 /// How long names of hosts are waited for.

@@ -6,8 +6,12 @@ use std::net::Ipv4Addr;
 
 use crate::event::Family;
 use crate::filter::{Cgroup, EventKind, Filter, Network};
+use crate::format;
+use crate::host::socket;
+use crate::lint::{self, Thresholds};
 use crate::source::ebpf::{self, Reached, Tracefs, Tried, Verdict, privilege};
 use crate::source::{Ask, Packets};
+use crate::table::socket::{Proto, Protos};
 
 /// What the examination found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +54,50 @@ pub fn examine() -> (Health, String) {
             if error.is_privilege() { Health::NoPrivilege } else { Health::Broken }
         }
     };
+    odd(&mut report);
     (health, report)
+}
+
+/// What the lints find of the sockets that are there now.
+fn odd(report: &mut String) {
+    let ask = socket::Ask {
+        protos: Protos::of(&[Proto::Tcp]),
+        holders: socket::Who::Names,
+        ..socket::Ask::default()
+    };
+    report.push_str("\nTCP sockets of this network namespace, now:\n");
+    let mut sockets = match socket::sockets(&ask) {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            let _ = writeln!(report, "not looked at: {error}");
+            return;
+        }
+    };
+    socket::complete(&mut sockets.holders);
+    let findings = lint::now::judge(&sockets, &thresholds());
+    if findings.is_empty() {
+        report
+            .push_str("nothing odd; `netbreath trace --lint` and `top` also judge what happens\n");
+        return;
+    }
+    let mut last = None;
+    for finding in &findings {
+        let mut text = Vec::new();
+        format::text::put_evidence(&mut text, finding, false);
+        line(report, finding.lint.name(), &String::from_utf8_lossy(&text));
+        // The lesson is the same for all of a kind: it stands behind the first.
+        if last != Some(finding.lint) {
+            line(report, "", &format!("-> {}", finding.lint.lesson()));
+        }
+        last = Some(finding.lint);
+    }
+}
+
+/// From when on lints find something on this machine.
+pub fn thresholds() -> Thresholds {
+    let (first, last) = socket::ephemeral_ports();
+    let local_ports = u32::from(last.saturating_sub(first)) + 1;
+    Thresholds { local_ports, ..Thresholds::default() }
 }
 
 /// Loads every program of the object, whether a ladder would reach it or not. Broken

@@ -22,7 +22,7 @@ mod udp;
 mod unix;
 mod wire;
 pub use errno::Errno;
-pub use json::write as write_json;
+pub use json::{write as write_json, write_finding};
 pub use udp::{Datagrams, Dns, DnsMessage, Udp, UdpWhat};
 pub use unix::{Unix, UnixKind, UnixWhat};
 pub use wire::{Line, WireError};

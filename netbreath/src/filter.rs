@@ -141,6 +141,20 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// The kinds that come unless others are asked for.
+    pub const USUAL: [EventKind; 10] = [
+        EventKind::Seed,
+        EventKind::HalfOpen,
+        EventKind::State,
+        EventKind::Accept,
+        EventKind::Owner,
+        EventKind::ConnectFailed,
+        EventKind::Closed,
+        EventKind::Retransmit,
+        EventKind::Reset,
+        EventKind::Drop,
+    ];
+
     /// The name, as in `"event": …` and `--event`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -186,5 +200,42 @@ impl EventKind {
     /// Whether such an event is about a process and no socket.
     pub const fn is_of_process(&self) -> bool {
         matches!(self, EventKind::Exec | EventKind::Fork | EventKind::Exit)
+    }
+}
+
+impl Network {
+    /// Whether the address is in it; one that is mapped into IPv6 counts as IPv4.
+    pub fn has(&self, addr: std::net::IpAddr) -> bool {
+        use std::net::IpAddr;
+        let leading = |len: u32, prefix: u8| len.saturating_sub(prefix.into());
+        match (self.addr.to_canonical(), addr.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(addr)) => {
+                let differ = u32::from(own) ^ u32::from(addr);
+                differ.checked_shr(leading(32, self.prefix)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(addr)) => {
+                let differ = u128::from(own) ^ u128::from(addr);
+                differ.checked_shr(leading(128, self.prefix)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_have_their_addresses_and_no_others() {
+        let has = |net: &str, prefix, addr: &str| {
+            Network { addr: net.parse().unwrap(), prefix }.has(addr.parse().unwrap())
+        };
+        assert!(has("10.0.0.0", 8, "10.255.1.2") && !has("10.0.0.0", 8, "11.0.0.0"));
+        assert!(has("0.0.0.0", 0, "192.0.2.1") && !has("0.0.0.0", 0, "::1"));
+        assert!(has("127.0.0.1", 32, "127.0.0.1") && !has("127.0.0.1", 32, "127.0.0.2"));
+        assert!(has("127.0.0.0", 8, "::ffff:127.0.0.1"));
+        assert!(has("2001:db8::", 32, "2001:db8:1::") && !has("2001:db8::", 32, "2001:db9::"));
+        assert!(has("::", 0, "::1"));
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod answer;
 pub mod capture;
+pub mod check;
 pub mod cli;
 pub mod command;
 pub mod container;

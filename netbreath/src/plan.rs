@@ -2,6 +2,7 @@
 //! what only the operating system knows is asked through [`Host`].
 
 pub mod capture;
+pub mod check;
 pub mod follow;
 mod ip;
 pub mod lsof;
@@ -9,6 +10,7 @@ pub mod network;
 pub mod recording;
 pub mod socket;
 pub mod tcpdump;
+pub mod tshark;
 
 use std::ffi::OsString;
 use std::io;
@@ -28,6 +30,7 @@ use crate::filter::{EventKind, Filter, Network};
 use crate::format::text::Style;
 use crate::host::{Host, Process};
 use crate::lesson::line::Explained;
+use crate::lint::Thresholds;
 use crate::source::Ask;
 use crate::source::replay::Play;
 use crate::view::Column;
@@ -66,6 +69,10 @@ pub struct Output {
     /// Columns of the terminal; none for a file or a pipe.
     pub width: Option<usize>,
     pub style: Style,
+    /// What is odd is told, from when on it is.
+    pub lint: Option<Thresholds>,
+    /// Only these kinds of events are shown; empty is all that come.
+    pub only: Vec<EventKind>,
     /// Each row is explained.
     pub explain: Option<Explained>,
     /// Host names instead of addresses.
@@ -180,6 +187,8 @@ pub enum Error {
          since 1970; leave --timestamps out"
     )]
     TimestampsOfData { format: &'static str },
+    #[error("there is nothing to check: give a rule, such as --deny rst or --max-close-wait 1s")]
+    NoRule,
     #[error("--replay and a COMMAND exclude each other: what is recorded has happened already")]
     ReplayOfCommand,
     #[error(transparent)]
@@ -190,7 +199,13 @@ pub enum Error {
 
 /// What `args` mean on `host`.
 pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
-    let filter = filter(args, host)?;
+    let mut filter = filter(args, host)?;
+    if args.lint && !filter.events.is_empty() {
+        // Lints judge by all that happens, whatever of it is shown.
+        let missing = EventKind::USUAL.iter().filter(|kind| !filter.events.contains(kind));
+        let missing: Vec<EventKind> = missing.copied().collect();
+        filter.events.extend(missing);
+    }
     let replays = args.recordings.replay.is_some();
     if replays && !args.command.is_empty() {
         return Err(Error::ReplayOfCommand);
@@ -574,6 +589,8 @@ fn output(args: &TraceArgs, host: &impl Host) -> Result<Output, Error> {
             timestamps: args.timestamps.unwrap_or_default(),
             timezone: TimeZone::system(),
         },
+        lint: args.lint.then(Thresholds::default),
+        only: if args.lint { args.event.clone() } else { Vec::new() },
         names: !args.numeric,
         seeds: args.event.iter().any(|kind| matches!(kind, EventKind::Seed | EventKind::All)),
         processes: args.event.iter().any(|kind| kind.is_of_process() || *kind == EventKind::All),

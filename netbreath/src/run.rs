@@ -1,5 +1,7 @@
 //! The loop: events in, rows out, until something ends it.
 
+pub mod judge;
+
 use std::error::Error as StdError;
 use std::future::{Future, pending, ready};
 use std::io::{self, Write};
@@ -13,6 +15,7 @@ use crate::cli::FormatName;
 use crate::command::{self, Running};
 use crate::event::network::Change;
 use crate::event::{Body, Event, UnixWhat};
+use crate::filter::EventKind;
 use crate::format::Format;
 use crate::format::csv::Csv;
 use crate::format::json::Json;
@@ -20,6 +23,7 @@ use crate::format::jsonl::Jsonl;
 use crate::format::recording::Recorder;
 use crate::format::text::Text;
 use crate::lesson::line::Explained;
+use crate::lint::{Finding, Lints};
 use crate::name::Names;
 use crate::plan::Output;
 use crate::source::{Cost, Source};
@@ -28,6 +32,8 @@ use crate::table::{Counts, Tables};
 /// How long after the command's end its last events are waited for: connections
 /// close behind it.
 const LINGER: Duration = Duration::from_millis(50);
+/// Events come so much later than they happen, at most: the clock must not be ahead.
+const LATE: Duration = Duration::from_millis(50);
 /// Bytes of output that are written even if more events are at hand.
 const FULL: usize = 64 * 1024;
 
@@ -51,6 +57,11 @@ pub struct Lines {
     seeds: bool,
     processes: bool,
     sockets: bool,
+    only: Vec<EventKind>,
+    lints: Option<Lints>,
+    findings: Vec<Finding>,
+    /// The clock of a live source.
+    clock: Option<fn() -> u64>,
     explain: Option<Explained>,
 }
 
@@ -90,7 +101,58 @@ impl Lines {
             seeds: output.seeds,
             processes: output.processes,
             sockets: output.sockets,
+            only: output.only.clone(),
+            lints: output.lint.map(Lints::new),
+            findings: Vec::new(),
+            clock: None,
             explain: output.explain,
+        }
+    }
+
+    /// With the clock of a live source, what is only a matter of time is found in time.
+    pub const fn with_clock(mut self, clock: fn() -> u64) -> Lines {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Whether the event's kind was asked for; others come for the lints only.
+    fn asked_for(&self, event: &Event) -> bool {
+        matches!(event.body, Body::Clock { .. } | Body::Gap(_))
+            || self.only.is_empty()
+            || self.only.contains(&EventKind::All)
+            || self.only.iter().any(|kind| kind.name() == event.body.name())
+    }
+
+    fn judge(&mut self, event: &Event, out: &mut Vec<u8>) {
+        if let Some(lints) = &mut self.lints {
+            lints.event(event, &mut self.findings);
+            self.put_findings(out);
+        }
+    }
+
+    /// When there will be something to find, unless an event comes before.
+    fn due(&self) -> Option<Instant> {
+        let (clock, due) = (self.clock?, self.lints.as_ref()?.due()?);
+        let left = Duration::from_nanos(due.saturating_sub(clock()));
+        Some(Instant::now() + left + LATE)
+    }
+
+    /// What is only a matter of time, now.
+    fn advance(&mut self, out: &mut Vec<u8>) {
+        if let (Some(lints), Some(clock)) = (&mut self.lints, self.clock) {
+            let now = clock().saturating_sub(LATE.as_nanos() as u64);
+            lints.advance(now, &mut self.findings);
+            self.put_findings(out);
+        }
+    }
+
+    fn put_findings(&mut self, out: &mut Vec<u8>) {
+        for finding in self.findings.drain(..) {
+            match &mut self.shape {
+                Shape::Events(jsonl) => jsonl.finding(&finding, out),
+                Shape::Sheet(format) => format.finding(&finding, out),
+                Shape::Silence => {}
+            }
         }
     }
 
@@ -103,6 +165,10 @@ impl Lines {
     /// Appends what `event` looks like, if anything; whether it is one of those
     /// that were asked for, and counts.
     pub fn event(&mut self, event: &Event, out: &mut Vec<u8>) -> bool {
+        if !self.asked_for(event) {
+            self.judge(event, out);
+            return false;
+        }
         let counts = match event.body {
             Body::HalfOpen(_)
             | Body::State(_)
@@ -138,6 +204,7 @@ impl Lines {
                 _ => {}
             },
         }
+        self.judge(event, out);
         counts
     }
 
@@ -323,6 +390,7 @@ impl<W: Write, T: Write, G: Signals> Run<W, T, G> {
                 }
                 () = until(linger) => return Ok(End::Command),
                 () = until(deadline), if linger.is_none() => return Ok(End::Duration),
+                () = until(self.lines.due()) => self.lines.advance(&mut page.buffer),
                 read = source.next(&mut page.events) => {
                     read.map_err(broken)?;
                     if page.events.is_empty() {

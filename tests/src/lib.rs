@@ -14,6 +14,7 @@ pub mod bpf;
 pub mod capture;
 pub mod crafted;
 pub mod crowd;
+pub mod dissect;
 pub mod event;
 pub mod fault;
 pub mod judge;

@@ -646,6 +646,8 @@ fn events() -> Result<u64> {
 /// docs/differences.md has a row for every rule here, and none more.
 fn documented() -> Result<u64> {
     let text = include_str!("../../docs/differences.md");
+    // Other views have sections of their own.
+    let text = text.split("\n## ").next().unwrap_or_default();
     let rows: BTreeSet<&str> =
         text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     let rules: BTreeSet<&str> = RULES.iter().map(|(name, _)| *name).collect();

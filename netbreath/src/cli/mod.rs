@@ -4,6 +4,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod capture;
+mod check;
 mod lesson;
 pub mod network;
 mod recording;
@@ -11,8 +12,10 @@ pub mod socket;
 pub mod tcpdump;
 mod top;
 mod trace;
+mod tshark;
 
 pub use capture::{CaptureArgs, HookName, Way};
+pub use check::{CheckArgs, Deny};
 pub use lesson::{ActorArgs, Explain, ExplainArgs, TourArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use recording::{RecordArgs, Recordings, ReplayArgs};
@@ -20,6 +23,7 @@ pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use tcpdump::TcpdumpArgs;
 pub use top::{Speed, TopArgs};
 pub use trace::{SourceName, Timestamps, TraceArgs};
+pub use tshark::TsharkArgs;
 
 /// Who is talking, and what is TCP doing? Live, from the kernel, with the process
 /// that owns each connection.
@@ -40,6 +44,7 @@ pub enum Command {
     Top(Box<TopArgs>),
     Capture(Box<CaptureArgs>),
     Tcpdump(Box<TcpdumpArgs>),
+    Tshark(Box<TsharkArgs>),
     Ifconfig(IfconfigArgs),
     Ip(IpArgs),
     Route(RouteArgs),
@@ -49,6 +54,7 @@ pub enum Command {
     Lsof(Box<LsofArgs>),
     Who(WhoArgs),
     Services(ServicesArgs),
+    Check(Box<CheckArgs>),
     Record(Box<RecordArgs>),
     Replay(ReplayArgs),
     Explain(ExplainArgs),

@@ -46,6 +46,14 @@ pub struct TraceArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = OUTPUT)]
     pub columns: Vec<String>,
 
+    /// Tell what is odd, with the evidence and what it means
+    ///
+    /// CLOSE_WAIT for long, connections that nobody answers, bursts of retransmits, full
+    /// queues of listeners, local ports that run out, resets by unread data, listeners on
+    /// all addresses, floods of half-open connections.
+    #[arg(long, help_heading = OUTPUT)]
+    pub lint: bool,
+
     /// What the time column counts from: the day's clock, the machine's start, the
     /// first line, or the line before
     #[arg(long, value_enum, value_name = "KIND", help_heading = OUTPUT)]

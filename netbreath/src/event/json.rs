@@ -14,6 +14,7 @@ use super::{
     Body, Cause, Cgroup, Closed, Closer, Comm, Datagrams, Dns, Endpoint, Errno, Event, Gap, Owner,
     Process, Socket, SocketId, Unix,
 };
+use crate::lint::Finding;
 
 /// Appends the line of `event`, without a newline; `boot` is the wall-clock time of
 /// boot, in nanoseconds since the epoch. The keys stand in the order of the
@@ -221,6 +222,32 @@ fn put_unix(unix: &Unix, out: &mut Vec<u8>) {
     }
     place(unix.netns, unix.cgroup.as_ref(), out);
     flag(",\"born\":", unix.born, out);
+}
+
+/// Writes a finding as a line of its own: it is no event, but stands among them.
+pub fn write_finding(finding: &Finding, boot: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"at\":");
+    number(boot.saturating_add_unsigned(finding.at), out);
+    out.extend_from_slice(b",\"event\":\"lint\",\"via\":\"inferred\"");
+    if finding.socket.is_some() {
+        identity(",\"socket\":", finding.socket, out);
+    }
+    if let Some(flow) = &finding.flow {
+        field(",\"family\":", Some(flow.family.number()), out);
+        out.extend_from_slice(b",\"local\":\"");
+        endpoint(&flow.local, out);
+        out.extend_from_slice(b"\",\"remote\":\"");
+        endpoint(&flow.remote, out);
+        out.push(b'"');
+    }
+    word(",\"lint\":", finding.lint.name(), out);
+    out.extend_from_slice(b",\"evidence\":");
+    text(Some(&finding.evidence), out);
+    out.extend_from_slice(b",\"lesson\":");
+    text(Some(finding.lint.lesson()), out);
+    out.extend_from_slice(b",\"owner\":");
+    owner(finding.owner.as_ref(), out);
+    out.push(b'}');
 }
 
 /// An id, as a string: many readers keep numbers as doubles.

@@ -5,6 +5,7 @@
 use super::text::{put_gap, put_holders};
 use super::{Format, put, put_name, put_names};
 use crate::event::{Event, Gap};
+use crate::lint::Finding;
 use crate::view::change;
 use crate::view::{Cell, Column, Field};
 
@@ -81,6 +82,32 @@ impl<R> Format<R> for Csv<R> {
         }
         self.value.clear();
         put_gap(&mut self.value, gap, true, true);
+        put_quoted(out, &self.value);
+        out.push(b'\n');
+    }
+
+    fn finding(&mut self, finding: &Finding, out: &mut Vec<u8>) {
+        for field in &self.fields {
+            self.value.clear();
+            let owner = finding.owner.as_ref();
+            let cell = match field.name {
+                "at" => Cell::Time(finding.at),
+                "event" => Cell::Word("lint"),
+                "via" => Cell::Word("inferred"),
+                "socket" => finding.socket.map_or(Cell::Absent, |id| Cell::Id(id.0)),
+                "local" => finding.flow.map_or(Cell::Absent, |flow| Cell::Endpoint(flow.local)),
+                "remote" => finding.flow.map_or(Cell::Absent, |flow| Cell::Endpoint(flow.remote)),
+                "owner.pid" => owner.map_or(Cell::Absent, |owner| Cell::Number(owner.pid.into())),
+                "owner.comm" => owner.map_or(Cell::Absent, |owner| Cell::Name(owner.comm.bytes())),
+                _ => Cell::Absent,
+            };
+            put_value(&mut self.value, cell, self.boot);
+            put_quoted(out, &self.value);
+            out.push(b',');
+        }
+        self.value.clear();
+        let (lint, evidence) = (finding.lint.name(), &finding.evidence);
+        put(&mut self.value, format_args!("{lint}: {evidence}"));
         put_quoted(out, &self.value);
         out.push(b'\n');
     }

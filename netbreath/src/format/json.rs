@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::{Format, misleads, put};
-use crate::event::{Event, Gap, write_json};
+use crate::event::{Event, Gap, write_finding, write_json};
+use crate::lint::Finding;
 use crate::table::socket::Holder;
 use crate::view::change;
 use crate::view::socket::Held;
@@ -77,6 +78,11 @@ impl<R> Format<R> for Json<R> {
     fn gap(&mut self, event: &Event, _: &Gap, out: &mut Vec<u8>) {
         self.separate(out);
         write_json(event, self.boot, out);
+    }
+
+    fn finding(&mut self, finding: &Finding, out: &mut Vec<u8>) {
+        self.separate(out);
+        write_finding(finding, self.boot, out);
     }
 
     fn clock(&mut self, boot: i64) {

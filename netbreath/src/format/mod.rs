@@ -4,6 +4,7 @@
 use std::io::Write;
 
 use crate::event::{Event, Gap};
+use crate::lint::Finding;
 
 pub mod csv;
 pub mod json;
@@ -21,6 +22,9 @@ pub trait Format<R> {
 
     /// A gap is a row of its own in every format.
     fn gap(&mut self, event: &Event, gap: &Gap, out: &mut Vec<u8>);
+
+    /// So is a finding.
+    fn finding(&mut self, finding: &Finding, out: &mut Vec<u8>);
 
     /// From now on, boot time zero is this wall-clock time.
     fn clock(&mut self, boot: i64);

@@ -10,6 +10,7 @@ use crate::cli::Timestamps;
 use crate::event::{
     Cause, Datagrams, DnsMessage, Endpoint, Errno, Event, Gap, Owner, Segment, Udp, Unix, UnixWhat,
 };
+use crate::lint::Finding;
 use crate::name::Names;
 use crate::table::socket::Holder;
 use crate::view::change;
@@ -166,6 +167,15 @@ impl<R> Format<R> for Text<R> {
         out.push(b'\n');
     }
 
+    fn finding(&mut self, finding: &Finding, out: &mut Vec<u8>) {
+        let ink = if self.style.colour { Ink::Warn } else { Ink::Plain };
+        out.extend_from_slice(ink.begin());
+        out.extend_from_slice(b"! ");
+        put_finding(out, finding, self.style.unicode);
+        out.extend_from_slice(ink.end());
+        out.push(b'\n');
+    }
+
     fn clock(&mut self, boot: i64) {
         self.clock.boot = boot;
         self.clock.second = None;
@@ -203,6 +213,26 @@ pub fn put_gap(out: &mut Vec<u8>, gap: &Gap, why: bool, unicode: bool) {
         out.extend_from_slice(b"; ");
         put_name(out, gap.mend.as_bytes(), unicode);
     }
+}
+
+/// `lint: who, which connection: evidence (lesson)`.
+pub fn put_finding(out: &mut Vec<u8>, finding: &Finding, unicode: bool) {
+    put(out, format_args!("{}: ", finding.lint.name()));
+    put_evidence(out, finding, unicode);
+    put(out, format_args!(" ({})", finding.lint.lesson()));
+}
+
+/// The same without its name and its lesson.
+pub fn put_evidence(out: &mut Vec<u8>, finding: &Finding, unicode: bool) {
+    if let Some(owner) = &finding.owner {
+        put_name(out, owner.comm.bytes(), unicode);
+        put(out, format_args!("[{}] ", owner.pid));
+    }
+    if let Some(flow) = &finding.flow {
+        let arrow = if unicode { "→" } else { "->" };
+        put(out, format_args!("{} {arrow} {} ", flow.local, flow.remote));
+    }
+    put_name(out, finding.evidence.as_bytes(), unicode);
 }
 
 pub(crate) fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>, unicode: bool) {

@@ -1,17 +1,20 @@
 //! A listener's queue of connections that wait for accept() is full.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use netbreath_common::tcp::TcpState;
 
 use super::{Finding, Lint, Name, REMEMBERED};
-use crate::event::{Body, Endpoint, Event, How, Segment, Socket, SocketId};
+use crate::event::{Body, Endpoint, Event, Flow, How, Owner, Segment, Socket, SocketId};
 
 /// A listener, by its namespace and local port: the address may be any.
 type Place = (Option<u32>, u16);
 
-/// The kernel says it (`TCP_LISTEN_OVERFLOW`), or it can be seen: a SYN-ACK is sent again
-/// though connections to the same listener have been waiting to be accepted.
+/// The kernel says it (`TCP_LISTEN_OVERFLOW`), or it can be seen where connections to a
+/// listener have been waiting to be accepted: the kernel sends the SYN-ACK of a further
+/// one again, or a client on this machine its SYN. That it throws the SYN of another
+/// machine away, it tells nobody.
 #[derive(Default)]
 pub struct AcceptQueue {
     /// Established, and not accepted.
@@ -21,11 +24,13 @@ pub struct AcceptQueue {
     told: HashSet<Place>,
 }
 
-#[derive(Default)]
 struct Queue {
     waiting: u32,
     /// Since when there has always been one that waits.
     since: u64,
+    /// Of the first that waits.
+    addr: IpAddr,
+    owner: Option<Owner>,
 }
 
 /// Connections that wait for less are only on their way through the queue. The first
@@ -43,10 +48,12 @@ impl AcceptQueue {
             return;
         }
         self.waiting.insert(socket.id, place(socket));
-        let queue = self.queues.entry(place(socket)).or_default();
-        if queue.waiting == 0 {
-            queue.since = at;
-        }
+        let queue = self.queues.entry(place(socket)).or_insert_with(|| Queue {
+            waiting: 0,
+            since: at,
+            addr: socket.flow.local.addr,
+            owner: socket.owner.clone(),
+        });
         queue.waiting += 1;
     }
 
@@ -99,6 +106,28 @@ impl Lint for AcceptQueue {
                 if queue.is_some_and(|queue| event.at.saturating_sub(queue.since) >= WAITED) {
                     let why = "one more cannot come to an end: its SYN-ACK was sent again";
                     self.tell(event.at, &again.socket, why, findings);
+                }
+            }
+            Body::Retransmit(again) if again.segment == Segment::Syn => {
+                let socket = &again.socket;
+                let place = (socket.netns, socket.flow.remote.port);
+                let Some(queue) = self.queues.get(&place) else { return };
+                let remote = socket.flow.remote;
+                let full = event.at.saturating_sub(queue.since) >= WAITED
+                    && (remote.addr == queue.addr || remote.addr.is_loopback());
+                if full && self.told.len() < REMEMBERED && self.told.insert(place) {
+                    let evidence = format!(
+                        "{} connections wait for accept(), and the SYN of one more from this \
+                         machine was sent again: the kernel threw it away",
+                        queue.waiting
+                    );
+                    let mut finding = Finding::about(Name::AcceptQueue, event.at, socket, evidence);
+                    // It is the listener's fault, not the client's.
+                    finding.owner.clone_from(&queue.owner);
+                    finding.socket = None;
+                    let flow = socket.flow;
+                    finding.flow = Some(Flow { local: flow.remote, remote: flow.local, ..flow });
+                    findings.push(finding);
                 }
             }
             _ => {}

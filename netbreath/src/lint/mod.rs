@@ -13,6 +13,7 @@ mod accept_queue;
 mod burst;
 mod close_wait;
 mod flood;
+pub mod now;
 mod ports;
 mod syn_sent;
 mod unread;

@@ -224,6 +224,8 @@ pub fn output(watch: &Watch, host: &impl Host) -> Output {
             timestamps: Default::default(),
             timezone: TimeZone::system(),
         },
+        lint: None,
+        only: Vec::new(),
         explain: None,
         names: false,
         seeds: false,

@@ -56,6 +56,7 @@ pub struct Savefile {
     /// Where `rest` begins in the file.
     at: u64,
     ended: bool,
+    digits: usize,
     format: Format,
 }
 
@@ -80,6 +81,11 @@ struct Clock {
 }
 
 impl Clock {
+    /// Decimal digits of the second.
+    fn digits(self) -> usize {
+        (self.per_second.max(1).ilog10() as usize).min(9)
+    }
+
     fn wall(self, ticks: u64) -> i128 {
         let per_second = i128::from(self.per_second.max(1));
         i128::from(ticks) * 1_000_000_000 / per_second + i128::from(self.offset) * 1_000_000_000
@@ -114,6 +120,7 @@ impl Savefile {
             rest: Bytes::new(),
             at: 0,
             ended: false,
+            digits: 6,
             format: Format::Pcapng(Section::default()),
         };
         while file.rest.len() < 24 && !file.ended {
@@ -125,6 +132,7 @@ impl Savefile {
             Some([0xa1, 0xb2, ..] | [_, _, 0xb2, 0xa1]) => {
                 let (left, header) = parse_pcap_header(&file.rest).map_err(|_| unknown())?;
                 let used = file.rest.len() - left.len();
+                let header_is_nano = header.is_nanosecond_precision();
                 let interface = Interface {
                     index: 0,
                     name: "".into(),
@@ -137,6 +145,7 @@ impl Savefile {
                     header,
                     interface: Arc::new(interface),
                 };
+                file.digits = if header_is_nano { 9 } else { 6 };
                 file.advance(used);
             }
             _ => return Err(unknown()),
@@ -160,6 +169,11 @@ impl Savefile {
             Format::Pcap { interface, .. } => Some(interface),
             Format::Pcapng(section) => section.interfaces.first().map(|(interface, _)| interface),
         }
+    }
+
+    /// Digits of the second in the times of the packet read last.
+    pub fn digits(&self) -> usize {
+        self.digits
     }
 
     fn first_is_no_packet(&self) -> bool {
@@ -246,6 +260,11 @@ impl Savefile {
                 let parse = if section.big { parse_block_be } else { parse_block_le };
                 match parse(&rest) {
                     Ok((left, block)) => {
+                        if let Block::EnhancedPacket(packet) = &block
+                            && let Some((_, clock)) = section.interfaces.get(packet.if_id as usize)
+                        {
+                            self.digits = clock.digits();
+                        }
                         let step = section.block(block, &rest);
                         (rest.len() - left.len(), step.map_err(|what| self.broken(what))?)
                     }

@@ -25,6 +25,7 @@ pub mod state;
 pub mod statistic;
 pub mod tcpdump;
 pub mod trace;
+pub mod tshark;
 pub mod who;
 
 /// A column of rows of type `R`.

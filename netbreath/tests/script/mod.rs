@@ -317,6 +317,8 @@ pub fn output(format: netbreath::cli::FormatName, width: Option<usize>) -> netbr
             timestamps: netbreath::cli::Timestamps::Wall,
             timezone: jiff::tz::TimeZone::UTC,
         },
+        lint: None,
+        only: Vec::new(),
         names: false,
         seeds: false,
         keys: &netbreath::view::trace::KEYS,

@@ -115,6 +115,31 @@ pub fn cut() -> Vec<Capture> {
     whole().iter().flat_map(cut_of).collect()
 }
 
+/// Packets of a capture with bytes changed from this place on, some of them cut, too: the same
+/// each time.
+pub fn mutated(capture: &Capture, count: usize, from: usize, seed: u64) -> Capture {
+    const OFTEN: [u8; 6] = [0, 1, 0x7f, 0x80, 0xfe, 0xff];
+    let mut random = wire::Random(seed);
+    let mut below = |limit: usize| random.next() as usize % limit.max(1);
+    let mut changed = Capture::new(&format!("{}-changed", capture.name), capture.link_type);
+    for _ in 0..count {
+        let mut data = capture.packets[below(capture.packets.len())].data.clone();
+        for _ in 0..1 + below(4) {
+            if data.len() > from {
+                let at = from + below(data.len() - from);
+                data[at] = if below(2) == 0 { OFTEN[below(6)] } else { below(256) as u8 };
+            }
+        }
+        changed.push(data.clone());
+        if below(3) == 0
+            && let Some(last) = changed.packets.last_mut()
+        {
+            last.data.truncate(1 + below(data.len()));
+        }
+    }
+    changed
+}
+
 /// A conversation with this machine itself: its addresses and ports have names everywhere.
 pub fn loopback() -> Capture {
     tcp::loopback()

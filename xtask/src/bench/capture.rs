@@ -34,10 +34,10 @@ pub struct Args {
 }
 
 /// Who captures.
-struct Contender {
-    name: &'static str,
-    program: String,
-    args: Vec<String>,
+pub struct Contender {
+    pub name: &'static str,
+    pub program: String,
+    pub args: Vec<String>,
 }
 
 /// What one blast gave.
@@ -70,11 +70,7 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
             workspace.binary(Profile::Release)
         }
     };
-    // SAFETY: takes no pointers; this process has one thread.
-    if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-        return Err(io::Error::last_os_error()).context("bench: no network namespace");
-    }
-    process::run(Command::new("ip").args(["link", "set", "lo", "up"]))?;
+    enter_namespace()?;
     let netbreath = netbreath.display().to_string();
     let ours = |name, more: &[&str]| Contender {
         name,
@@ -103,16 +99,36 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
         other("dumpcap", "dumpcap", &["-i", "lo", "-B", "32", "-q", "-w", "/dev/null"]),
     ];
     for size in &args.sizes {
-        let mut alone = Vec::new();
-        let mut rows: Vec<Vec<Measured>> = contenders.iter().map(|_| Vec::new()).collect();
-        for _ in 0..args.rounds {
-            alone.push(blast(*size, args.milliseconds)?.1);
-            for (contender, row) in contenders.iter().zip(&mut rows) {
-                row.push(measure(contender, *size, args.milliseconds)?);
-            }
-        }
-        report(*size, &alone, &contenders, &rows);
+        compare(&contenders, *size, args.rounds, args.milliseconds)?;
     }
+    Ok(())
+}
+
+/// A network namespace of our own, with lo up.
+pub fn enter_namespace() -> Result<()> {
+    // SAFETY: takes no pointers; this process has one thread.
+    if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+        return Err(io::Error::last_os_error()).context("bench: no network namespace");
+    }
+    process::run(Command::new("ip").args(["link", "set", "lo", "up"]))
+}
+
+/// Blasts of datagrams of this size, without a capture and with each by turns.
+pub fn compare(
+    contenders: &[Contender],
+    size: usize,
+    rounds: u32,
+    milliseconds: u64,
+) -> Result<()> {
+    let mut alone = Vec::new();
+    let mut rows: Vec<Vec<Measured>> = contenders.iter().map(|_| Vec::new()).collect();
+    for _ in 0..rounds {
+        alone.push(blast(size, milliseconds)?.1);
+        for (contender, row) in contenders.iter().zip(&mut rows) {
+            row.push(measure(contender, size, milliseconds)?);
+        }
+    }
+    report(size, &alone, contenders, &rows);
     Ok(())
 }
 
@@ -209,6 +225,7 @@ fn counts(said: &str) -> Option<(f64, f64)> {
         let lost = before(" lost because").or_else(|| before(" packets dropped by kernel"));
         return Some((captured, lost?));
     }
+    // tshark: 1256 packets dropped from lo, and 5 packets captured, before.
     // dumpcap: Packets received/dropped on interface 'Loopback: lo': 1256024/16141 (…)
     let (_, rest) = said.split_once("Packets received/dropped on interface")?;
     let (_, numbers) = rest.split_once("': ")?;

@@ -7,6 +7,7 @@ mod churn;
 mod hooks;
 mod network;
 mod output;
+mod packets;
 mod process_clock;
 mod replay;
 mod report;
@@ -40,6 +41,8 @@ enum Subject {
     Replay(replay::Args),
     /// Measure how long `netbreath top` draws with many connections and many events
     Top(top::Args),
+    /// Measure packets as text, beside tcpdump and tshark
+    Packets(packets::Args),
     /// Measure each kernel program on the same load
     Hooks(hooks::Args),
     /// The load: connections in a network namespace of its own
@@ -59,6 +62,7 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
         Subject::Capture(args) => capture::start(workspace, args),
         Subject::Replay(args) => replay::start(workspace, args),
         Subject::Top(args) => top::start(workspace, args),
+        Subject::Packets(args) => packets::start(workspace, args),
         Subject::Hooks(args) => hooks::start(workspace, args),
         Subject::Churn(args) => churn::start(args),
     }

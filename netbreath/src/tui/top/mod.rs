@@ -218,7 +218,9 @@ impl<G: Signals> Top<G> {
                     woken = Instant::now();
                     let Some(input) = input else { break None };
                     let mut quit = self.input(&input, &mut state)?;
-                    while let Ok(input) = self.inputs.try_recv() {
+                    while !quit && let Ok(input) = self.inputs.try_recv() {
+                        // What it means depends on where things are now.
+                        self.draw(&mut state)?;
                         quit |= self.input(&input, &mut state)?;
                     }
                     if quit {
@@ -318,8 +320,6 @@ impl<G: Signals> Top<G> {
             Action::Redraw => self.screen.renew()?,
             Action::Record => self.record(state),
         }
-        // The next message of the same batch needs to know where things are now.
-        self.draw(state)?;
         Ok(false)
     }
 

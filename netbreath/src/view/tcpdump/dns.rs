@@ -649,6 +649,10 @@ impl Printer {
             self.text(".");
             return Ok(Some(end));
         }
+        // A pointer of which only the first half is there leads nowhere.
+        if first & 0xc0 == 0xc0 && at >= message.len() {
+            return Ok(None);
+        }
         let mut shown = 0;
         while first != 0 && at < message.len() {
             match first & 0xc0 {

@@ -112,10 +112,7 @@ impl Printer {
         match proto {
             0x0800 if !first => self.ip(inner, rest)?,
             0x86dd if !first => self.ip6_packet(inner, rest)?,
-            0x6558 if !first => {
-                self.protocol = "ether";
-                self.ethernet(inner, rest)?;
-            }
+            0x6558 if !first => self.frame(inner, rest)?,
             _ => put!(self, "gre-proto-0x{proto:x}"),
         }
         Ok(true)

@@ -1,7 +1,7 @@
 //! ICMP (RFC 792), with router discovery (RFC 1256) and objects behind an error (RFC 4884).
 
 use super::checksum::{Sum, should_be};
-use super::read::{Printed, after, bytes, first, has, some, u8, u16, u32};
+use super::read::{Cut, Printed, after, bytes, first, has, some, u8, u16, u32};
 use super::text::Words;
 use super::{Printer, put};
 
@@ -66,6 +66,10 @@ impl Printer {
             self.text("\n\t");
             let inner = after(data, 8);
             let inner_len = u16(inner, 2)?;
+            // What says so itself that it is shorter than that is not looked at.
+            if inner_len < 4 {
+                return Err(Cut);
+            }
             self.ip(first(inner, inner_len.into()), inner_len.into())?;
         }
         self.protocol = "icmp";

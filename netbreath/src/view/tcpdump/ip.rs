@@ -106,7 +106,7 @@ fn last_hop(header: &[u8]) -> Printed<[u8; 4]> {
         let len = match kind {
             0 => break,
             1 => 1,
-            _ => usize::from(u8(options, 1)?),
+            _ => options.get(1).copied().map_or(0, usize::from),
         };
         if len == 0 || *kind != 1 && len < 2 || options.len() < len {
             break;
@@ -199,7 +199,7 @@ impl Printer {
             }
             return Ok(());
         }
-        if !matches!(proto, 6 | 17 | 132 | 33) {
+        if !matches!(proto, 6 | 17) {
             self.ip4_ends(data)?;
             self.text(": ");
         }
@@ -407,6 +407,12 @@ impl Printer {
                 47 => return self.deeper(|p| p.gre(data, len)),
                 77 => {
                     put!(self, " nd {len}");
+                    return Ok(());
+                }
+                143 if six => return self.frame(data, len),
+                143 => {
+                    self.text("[Ethernet requires IPv6]");
+                    self.invalid();
                     return Ok(());
                 }
                 59 => {

@@ -111,7 +111,7 @@ impl Printer {
             at += advance;
             left -= advance as u32;
             let here = after(data, at);
-            if at == HEADER && !matches!(next, 6 | 17 | 33 | 132) {
+            if at == HEADER && !matches!(next, 6 | 17) {
                 self.ip6_ends(data)?;
                 self.text(": ");
             }

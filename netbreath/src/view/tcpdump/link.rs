@@ -448,8 +448,9 @@ impl Printer {
             self.cooked_header(data, len)?;
         }
         let kind = u16(data, 14)?;
-        let used =
-            self.cooked_inner(kind, after(data, 16), len - 16, |p| p.cooked_header(data, len))?;
+        let used = self.cooked_inner(kind, after(data, 16), len - 16, |p, left| {
+            p.cooked_header(data, left + 16)
+        })?;
         self.link_len = 16 + used;
         Ok(())
     }
@@ -496,8 +497,9 @@ impl Printer {
             self.cooked2_header(data, len)?;
         }
         let kind = u16(data, 0)?;
-        let used =
-            self.cooked_inner(kind, after(data, 20), len - 20, |p| p.cooked2_header(data, len))?;
+        let used = self.cooked_inner(kind, after(data, 20), len - 20, |p, left| {
+            p.cooked2_header(data, left + 20)
+        })?;
         self.link_len = 20 + used;
         Ok(())
     }
@@ -518,7 +520,7 @@ impl Printer {
         kind: u16,
         data: &[u8],
         len: u32,
-        header: impl Fn(&mut Printer) -> Printed,
+        header: impl Fn(&mut Printer, u32) -> Printed,
     ) -> Printed<usize> {
         let (mut kind, mut at) = (kind, 0);
         loop {
@@ -560,7 +562,7 @@ impl Printer {
                 _ => {
                     if !self.by_type(kind, inner, rest)? {
                         if !self.style.link {
-                            header(self)?;
+                            header(self, rest)?;
                         }
                         self.unknown(inner);
                     }

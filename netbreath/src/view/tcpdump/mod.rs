@@ -30,6 +30,8 @@ mod owner;
 mod read;
 mod tcp;
 mod tcp_option;
+#[cfg(test)]
+mod tests;
 mod text;
 mod udp;
 mod vxlan;
@@ -143,6 +145,12 @@ impl Printer {
     /// What was written since it was taken.
     pub fn output(&mut self) -> &mut Vec<u8> {
         &mut self.out
+    }
+
+    /// An Ethernet frame in something else.
+    fn frame(&mut self, data: &[u8], len: u32) -> Result<(), Cut> {
+        self.protocol = "ether";
+        self.deeper(|printer| printer.ethernet(data, len).map(|_| ()))
     }
 
     /// Appends what there is to say of a packet.

@@ -19,8 +19,6 @@ impl Printer {
         if !has(data, 8) {
             return Err(Cut);
         }
-        self.protocol = "ether";
-        self.ethernet(after(data, 8), len - 8)?;
-        Ok(())
+        self.frame(after(data, 8), len - 8)
     }
 }

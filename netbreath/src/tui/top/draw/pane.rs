@@ -452,7 +452,7 @@ fn events(model: &Model, world: &World, area: Rect, brush: &mut Brush<'_>, hits:
     if !filter.is_empty() {
         numbers.retain(|number| {
             let event = &world.ticker[(number - first) as usize];
-            filter.admits(|text, _| text.push_str(&line(event, world, brush)))
+            filter.admits(|text| text.extend_from_slice(line(event, world, brush).as_bytes()))
         });
     }
     let page = rank::part(numbers, hits.height, model, |number| Target::Number(*number));

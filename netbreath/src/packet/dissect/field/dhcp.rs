@@ -1,0 +1,65 @@
+//! Fields of `dhcp`.
+
+use super::{Base, Kind, field, value};
+
+fields! {
+    23, "dhcp", "DHCP/BOOTP", "Dynamic Host Configuration Protocol";
+    TYPE = field("dhcp.type", "Message type", Kind::U8).names(&value::DHCP_TYPE);
+    HW_TYPE = field("dhcp.hw.type", "Hardware type", Kind::U8).base(Base::Hex).names(&value::ARP_HW_TYPE);
+    HW_LEN = field("dhcp.hw.len", "Hardware address length", Kind::U8);
+    HOPS = field("dhcp.hops", "Hops", Kind::U8);
+    ID = field("dhcp.id", "Transaction ID", Kind::U32).base(Base::Hex);
+    SECS = field("dhcp.secs", "Seconds elapsed", Kind::U16);
+    FLAGS = field("dhcp.flags", "Bootp flags", Kind::U16).base(Base::Hex);
+    FLAGS_BC = field("dhcp.flags.bc", "Broadcast flag", Kind::Bool).width(16).mask(0x8000).words("Broadcast", "Unicast");
+    FLAGS_RESERVED = field("dhcp.flags.reserved", "Reserved flags", Kind::U16).base(Base::Hex).mask(0x7fff);
+    IP_CLIENT = field("dhcp.ip.client", "Client IP address", Kind::Ipv4);
+    IP_YOUR = field("dhcp.ip.your", "Your (client) IP address", Kind::Ipv4);
+    IP_SERVER = field("dhcp.ip.server", "Next server IP address", Kind::Ipv4);
+    IP_RELAY = field("dhcp.ip.relay", "Relay agent IP address", Kind::Ipv4);
+    HW_ADDR = field("dhcp.hw.addr", "Client hardware address", Kind::Bytes);
+    HW_ADDR_PADDING = field("dhcp.hw.addr_padding", "Client hardware address padding", Kind::Bytes);
+    HW_MAC_ADDR = field("dhcp.hw.mac_addr", "Client MAC address", Kind::Ether);
+    SERVER = field("dhcp.server", "Server host name", Kind::Str);
+    FILE = field("dhcp.file", "Boot file name", Kind::Str);
+    COOKIE = field("dhcp.cookie", "Magic cookie", Kind::Ipv4);
+    FQDN_FLAGS = field("dhcp.fqdn.flags", "Flags", Kind::U8).base(Base::Hex);
+    FQDN_NAME = field("dhcp.fqdn.name", "Client name", Kind::Str);
+    CLIENT_ID = field("dhcp.client_id", "Identifier", Kind::Bytes);
+    CLIENT_ID_TYPE = field("dhcp.client_id.type", "Type", Kind::U8);
+    OPTION_TYPE = field("dhcp.option.type", "Option", Kind::U8);
+    OPTION_LENGTH = field("dhcp.option.length", "Length", Kind::U8);
+    OPTION_VALUE = field("dhcp.option.value", "Value", Kind::Bytes);
+    OPTION_PADDING = field("dhcp.option.padding", "Padding", Kind::Bytes);
+    OPTION_SUBNET_MASK = field("dhcp.option.subnet_mask", "Subnet Mask", Kind::Ipv4);
+    OPTION_TIME_OFFSET = field("dhcp.option.time_offset", "Time Offset", Kind::I32);
+    OPTION_ROUTER = field("dhcp.option.router", "Router", Kind::Ipv4);
+    OPTION_TIME_SERVER = field("dhcp.option.time_server", "Time Server", Kind::Ipv4);
+    OPTION_NAME_SERVER = field("dhcp.option.name_server", "Name Server", Kind::Ipv4);
+    OPTION_DOMAIN_NAME_SERVER = field("dhcp.option.domain_name_server", "Domain Name Server", Kind::Ipv4);
+    OPTION_LOG_SERVER = field("dhcp.option.log_server", "Log Server", Kind::Ipv4);
+    OPTION_HOSTNAME = field("dhcp.option.hostname", "Host Name", Kind::Strz);
+    OPTION_DOMAIN_NAME = field("dhcp.option.domain_name", "Domain Name", Kind::Strz);
+    OPTION_INTERFACE_MTU = field("dhcp.option.interface_mtu", "Interface MTU", Kind::U16);
+    OPTION_BROADCAST_ADDRESS = field("dhcp.option.broadcast_address", "Broadcast Address", Kind::Ipv4);
+    OPTION_NTP_SERVER = field("dhcp.option.ntp_server", "Network Time Protocol Server", Kind::Ipv4);
+    OPTION_NETBIOS_OVER_TCPIP_NAME_SERVER = field("dhcp.option.netbios_over_tcpip_name_server", "NetBIOS over TCP/IP Name Server", Kind::Ipv4);
+    OPTION_REQUESTED_IP_ADDRESS = field("dhcp.option.requested_ip_address", "Requested IP Address", Kind::Ipv4);
+    OPTION_IP_ADDRESS_LEASE_TIME = field("dhcp.option.ip_address_lease_time", "IP Address Lease Time", Kind::U32);
+    OPTION_OPTION_OVERLOAD = field("dhcp.option.option_overload", "Option Overload", Kind::U8).names(&value::DHCP_OPTION_OPTION_OVERLOAD);
+    OPTION_DHCP = field("dhcp.option.dhcp", "DHCP", Kind::U8).names(&value::DHCP_OPTION_DHCP);
+    OPTION_DHCP_SERVER_ID = field("dhcp.option.dhcp_server_id", "DHCP Server Identifier", Kind::Ipv4);
+    OPTION_REQUEST_LIST_ITEM = field("dhcp.option.request_list_item", "Parameter Request List Item", Kind::U8);
+    OPTION_MESSAGE = field("dhcp.option.message", "Message", Kind::Strz);
+    OPTION_DHCP_MAX_MESSAGE_SIZE = field("dhcp.option.dhcp_max_message_size", "Maximum DHCP Message Size", Kind::U16);
+    OPTION_RENEWAL_TIME_VALUE = field("dhcp.option.renewal_time_value", "Renewal Time Value", Kind::U32);
+    OPTION_REBINDING_TIME_VALUE = field("dhcp.option.rebinding_time_value", "Rebinding Time Value", Kind::U32);
+    OPTION_VENDOR_CLASS_ID = field("dhcp.option.vendor_class_id", "Vendor class identifier", Kind::Strz);
+    OPTION_VENDOR_CLASS_DATA = field("dhcp.option.vendor_class_data", "vendor-class-data", Kind::Strz);
+    OPTION_TFTP_SERVER_NAME = field("dhcp.option.tftp_server_name", "TFTP Server Name", Kind::Strz);
+    OPTION_BOOTFILE_NAME = field("dhcp.option.bootfile_name", "Bootfile name", Kind::Strz);
+    OPTION_USER_CLASS = field("dhcp.option.user_class", "Instance of User Class", Kind::U8);
+    OPTION_CLIENT_SYSTEM_ARCHITECTURE = field("dhcp.option.client_system_architecture", "Client System Architecture", Kind::U16).names(&value::DHCP_OPTION_CLIENT_SYSTEM_ARCHITECTURE);
+    OPTION_CLASSLESS_STATIC_ROUTE = field("dhcp.option.classless_static_route", "Subnet/MaskWidth-Router", Kind::Bytes);
+    OPTION_END = field("dhcp.option.end", "Option End", Kind::U8);
+}

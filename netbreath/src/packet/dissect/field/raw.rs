@@ -1,0 +1,5 @@
+//! Fields of `raw`.
+
+fields! {
+    17, "raw", "Raw", "Raw packet data";
+}

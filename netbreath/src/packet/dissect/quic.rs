@@ -1,0 +1,7 @@
+use super::{Buf, Context, Result, data};
+pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
+    data::dissect(c, buf)
+}
+pub fn is_one(_: Buf<'_>) -> bool {
+    false
+}
