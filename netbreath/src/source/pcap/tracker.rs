@@ -355,7 +355,9 @@ impl Tracker {
         let mut gone = Vec::new();
         for (key, entry) in &mut self.ends {
             let silent = entry.last.saturating_add(SILENT) < poll.begun;
-            if found.contains(key) || entry.end.is_over() || !silent {
+            // TIME_WAIT has a time of its own, and tables leave such sockets out now and then.
+            let waits = entry.end.state() == TcpState::TimeWait;
+            if found.contains(key) || entry.end.is_over() || !silent || waits {
                 entry.missing = 0;
                 continue;
             }
