@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use clap::Parser;
 use netbreath::cli::network::normalized;
-use netbreath::cli::{Cli, FormatName, RecordArgs, ReplayArgs, TraceArgs};
+use netbreath::cli::{Cli, FormatName, RecordArgs, ReplayArgs, SourceName, TraceArgs};
 use netbreath::command::Running;
 use netbreath::event::header::Header;
 use netbreath::format::recording::Recorder;
@@ -21,7 +21,7 @@ use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
 use netbreath::source::ebpf::helper::Helper;
 use netbreath::source::merge::Merged;
 use netbreath::source::replay::Recording;
-use netbreath::source::{Source, ebpf, netlink, replay};
+use netbreath::source::{Source, ebpf, netlink, pcap, replay};
 use netbreath::{command, doctor, host, plan};
 
 use super::dispatch;
@@ -103,12 +103,11 @@ pub fn traced(
         *thresholds = doctor::thresholds();
     }
     // First of all: it is a copy of this process, and must not have what this one opens.
-    let helper = match recording {
-        None => Some(Helper::start()?),
-        Some(_) => None,
-    };
+    let by_programs = recording.is_none() && plan.source != SourceName::Pcap;
+    let helper = by_programs.then(Helper::start).transpose()?;
     let header = recording.as_ref().and_then(|recording| recording.header().cloned());
-    let recorder = recorder(plan.record.as_ref(), "ebpf", header.as_ref())?;
+    let source = if plan.source == SourceName::Pcap { "pcap" } else { "ebpf" };
+    let recorder = recorder(plan.record.as_ref(), source, header.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -122,13 +121,23 @@ pub fn traced(
         limits: Limits { count: plan.count, duration: plan.duration },
         greeting: plan.greeting,
         is_replay: plan.replay.is_some(),
-        gives_up: plan.replay.is_none(),
+        // What is polled needs its rights for good.
+        gives_up: by_programs,
         max_sockets: plan.ask.max_sockets as usize,
         silent,
     };
     let outcome = runtime.block_on(async {
         if let Some(recording) = recording {
             let source = recording.play(plan.play.clone());
+            return follow(&session, source, out, recorder).await;
+        }
+        if plan.source == SourceName::Pcap {
+            let (filter, ring) = (&plan.ask.filter, plan.ask.ring_size);
+            let source =
+                pcap::open(filter, ring, session.max_sockets).map_err(|error| Failure {
+                    code: if error.is_privilege() { PRIVILEGE } else { WRONG },
+                    error: error.into(),
+                })?;
             return follow(&session, source, out, recorder).await;
         }
         let source = ebpf::open_with(&plan.ask, helper).map_err(|error| Failure {

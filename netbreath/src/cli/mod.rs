@@ -24,7 +24,7 @@ pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
 pub use tcpdump::TcpdumpArgs;
 pub use top::{Speed, TopArgs};
-pub use trace::{Timestamps, TraceArgs};
+pub use trace::{SourceName, Timestamps, TraceArgs};
 pub use tshark::TsharkArgs;
 
 /// Who is talking, and what is TCP doing? Live, from the kernel, with the process

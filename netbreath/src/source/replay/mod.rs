@@ -16,6 +16,7 @@ use crate::filter::Filter;
 
 pub(crate) mod reader;
 mod select;
+pub use select::keeps;
 
 use reader::{Read, Reader};
 
