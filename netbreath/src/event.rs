@@ -639,11 +639,21 @@ pub enum How {
     Io,
     /// It called bind().
     Bind,
+    /// It held the socket when the socket table was looked at.
+    Polled,
 }
 
 impl How {
-    pub const ALL: [How; 7] =
-        [How::Connect, How::Listen, How::Accept, How::Inherited, How::Snapshot, How::Io, How::Bind];
+    pub const ALL: [How; 8] = [
+        How::Connect,
+        How::Listen,
+        How::Accept,
+        How::Inherited,
+        How::Snapshot,
+        How::Io,
+        How::Bind,
+        How::Polled,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -654,6 +664,7 @@ impl How {
             How::Snapshot => "snapshot",
             How::Io => "io",
             How::Bind => "bind",
+            How::Polled => "polled",
         }
     }
 }

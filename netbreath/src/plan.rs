@@ -24,7 +24,7 @@ use jiff::tz::TimeZone;
 use netbreath_common::tcp::TcpState;
 
 use self::recording::Record;
-use crate::cli::{ColorChoice, FormatName, TraceArgs};
+use crate::cli::{ColorChoice, FormatName, SourceName, TraceArgs};
 use crate::event::{Event, Family};
 use crate::filter::{EventKind, Filter, Network};
 use crate::format::text::Style;
@@ -52,6 +52,7 @@ pub struct Trace {
     /// What of the recording to show, and how.
     pub play: Play,
     pub record: Option<Record>,
+    pub source: SourceName,
     /// What to tell a person on standard error when all is watched.
     pub greeting: Option<&'static str>,
 }
@@ -247,6 +248,7 @@ pub fn trace(args: &TraceArgs, host: &impl Host) -> Result<Trace, Error> {
         replay: args.recordings.replay.clone(),
         play: recording::play(&args.recordings, play)?,
         record: recording::record(&args.recordings),
+        source: args.source,
         greeting,
     })
 }

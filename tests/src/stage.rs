@@ -34,6 +34,9 @@ pub struct Stage {
     /// Of the tracer, beside those of the scenario.
     options: Vec<String>,
     tracer: Option<Tracer>,
+    /// Options of another tracer that watches beside it, in the namespace; and that tracer.
+    beside: Option<Vec<String>>,
+    other: Option<Tracer>,
     /// When the tracer was started and when it was ready.
     started: i64,
     ready: i64,
@@ -91,6 +94,8 @@ impl Stage {
             kind,
             options: options.to_vec(),
             tracer: None,
+            beside: None,
+            other: None,
             started: i64::MAX,
             ready: i64::MAX,
             ledger: Rc::default(),
@@ -107,6 +112,16 @@ impl Stage {
         })
     }
 
+    /// The process that traces.
+    pub fn tracer_pid(&self) -> Result<u32> {
+        Ok(self.tracer.as_ref().context("nobody traces")?.pid())
+    }
+
+    /// Has another tracer, with these options, watch beside the one that is judged.
+    pub fn watch_beside(&mut self, options: &[&str]) {
+        self.beside = Some(options.iter().map(|option| (*option).to_owned()).collect());
+    }
+
     /// Starts the tracer: before the processes, or after what it shall find.
     pub fn trace(&mut self) -> Result<()> {
         self.trace_with(&[])
@@ -118,6 +133,11 @@ impl Stage {
         let mut namespaces = vec![self.netns.inode()];
         namespaces.extend(self.further.iter().map(|netns| netns.inode()));
         self.tracer = Some(Tracer::start(self.kind, &options, &namespaces)?);
+        if let Some(beside) = &self.beside {
+            // Its own namespace is all that it sees.
+            let netns = Some(self.netns.fd());
+            self.other = Some(Tracer::start_in(netns, self.kind, beside, &namespaces)?);
+        }
         self.ready = socket::now();
         Ok(())
     }
@@ -545,12 +565,19 @@ impl Stage {
     }
 
     /// Waits for the last packets, ends the tracer and judges.
-    pub fn finish(mut self, minimum: u64) -> Result<(Verdict, Recording)> {
+    pub fn finish(self, minimum: u64) -> Result<(Verdict, Recording)> {
+        let (verdict, recording, _) = self.finish_both(minimum)?;
+        Ok((verdict, recording))
+    }
+
+    /// The same, with what the tracer beside has seen.
+    pub fn finish_both(mut self, minimum: u64) -> Result<(Verdict, Recording, Option<Recording>)> {
         self.netns.settle(SETTLE)?;
         for netns in &self.further {
             netns.settle(SETTLE)?;
         }
         let tracer = self.tracer.take().context("the scenario did not start the tracer")?;
+        let beside = self.other.take().map(Tracer::stop).transpose()?;
         let recording = tracer.stop()?;
         let scope = match self.kind {
             Kind::Netbreath => Scope::All,
@@ -584,7 +611,7 @@ impl Stage {
                 verdict.faults.push(Fault { kind: FaultKind::Owner, text });
             }
         }
-        Ok((verdict, recording))
+        Ok((verdict, recording, beside))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The tracer as its users run it: a program, its options, its output.
 
 use std::fs::{self, File};
+use std::os::fd::RawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,6 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::bpf;
 use crate::event::{self, Event};
+use crate::netns;
 use crate::reference;
 use crate::socket;
 
@@ -95,6 +97,16 @@ impl Tracer {
     /// Starts it and waits until it says that it is ready.
     /// `namespaces` is all that the reference looks at; netbreath looks at all there is.
     pub fn start(kind: Kind, filters: &[String], namespaces: &[u64]) -> Result<Tracer> {
+        Tracer::start_in(None, kind, filters, namespaces)
+    }
+
+    /// The same inside a network namespace.
+    pub fn start_in(
+        netns: Option<RawFd>,
+        kind: Kind,
+        filters: &[String],
+        namespaces: &[u64],
+    ) -> Result<Tracer> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder =
@@ -120,9 +132,9 @@ impl Tracer {
         command.stdin(Stdio::null()).stderr(File::create(folder.join("talk"))?);
         // SAFETY: only a system call that is allowed between fork and exec.
         unsafe {
-            command.pre_exec(|| {
+            command.pre_exec(move || {
                 socket::end_with_parent();
-                Ok(())
+                netns.map_or(Ok(()), netns::enter)
             });
         }
         let text = format!("{command:?}");

@@ -187,4 +187,5 @@ Flags of TCP:
 
 Exit codes:
   0    done, ended by Ctrl-C, or the reader of the output went away
-  1    wrong use, a missing privilege, or an error, as tcpdump has it";
+  1    an error, or a missing privilege, as tcpdump has it
+  2    an option that is not there";

@@ -200,6 +200,12 @@ pub struct TraceArgs {
     #[arg(long, hide = true)]
     pub owner_from_cpu: bool,
 
+    /// Where to learn what happens: `ebpf` from the kernel; `pcap` from packets and looks at
+    /// the socket table, as on systems without eBPF: states of TCP only, owners of what
+    /// lives long enough to be looked at
+    #[arg(long, value_enum, default_value_t, value_name = "SOURCE", help_heading = TUNING)]
+    pub source: SourceName,
+
     #[command(flatten)]
     pub recordings: Recordings,
 }
@@ -234,6 +240,7 @@ How the owner is known (column HOW):
   accept      it took the connection from a listener
   inherited   it owns the listener; nobody has taken the connection yet
   snapshot    it held the connection when netbreath started
+  polled      it held it when the socket table was looked at (--source pcap)
   io          it read from it or wrote to it, after somebody else had opened it
 
 Other sockets than TCP's, if --event names them:
@@ -266,6 +273,15 @@ Exit codes:
 With a COMMAND: its own code, 128 + N if signal N killed it, 127 if it was not
 found, 126 if it could not be started, 125 if netbreath failed after that (with
 --strict, also a loss); 2 and 77 as above before it was started.";
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SourceName {
+    /// Programs in the kernel
+    #[default]
+    Ebpf,
+    /// Packets and the socket table
+    Pcap,
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Timestamps {

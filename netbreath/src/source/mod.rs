@@ -18,6 +18,7 @@ pub mod merge;
 #[cfg(target_os = "linux")]
 pub mod netlink;
 pub mod packet;
+pub mod pcap;
 pub mod replay;
 pub mod savefile;
 #[cfg(target_os = "linux")]

@@ -307,6 +307,15 @@ impl Ring {
     }
 }
 
+impl Sockets {
+    /// Takes what is there already, without waiting.
+    pub fn drain(&mut self, sink: &mut impl Sink) {
+        for ring in &mut self.rings {
+            ring.drain(sink);
+        }
+    }
+}
+
 impl Live for Sockets {
     type Error = Error;
 

@@ -111,6 +111,20 @@ impl Scenario {
         self.play_with(kind, &[])
     }
 
+    /// Plays it with another tracer beside; what both have seen of the scenario's namespace.
+    pub fn play_beside(&self, options: &[&str]) -> Result<(Verdict, [Recording; 2])> {
+        let mut stage = Stage::new(Kind::Netbreath)?;
+        stage.watch_beside(options);
+        let netns = Some(stage.netns.inode());
+        (self.play)(&mut stage)?;
+        let (verdict, mut first, second) = stage.finish_both(self.minimum)?;
+        let Some(mut second) = second else { bail!("no tracer was beside") };
+        for recording in [&mut first, &mut second] {
+            recording.events.retain(|event| event.netns == netns);
+        }
+        Ok((verdict, [first, second]))
+    }
+
     /// The same with further options for the tracer.
     pub fn play_with(&self, kind: Kind, options: &[String]) -> Result<Verdict> {
         let mut attempts = 0;

@@ -225,7 +225,6 @@ fn counts(said: &str) -> Option<(f64, f64)> {
         let lost = before(" lost because").or_else(|| before(" packets dropped by kernel"));
         return Some((captured, lost?));
     }
-    // tshark: 1256 packets dropped from lo, and 5 packets captured, before.
     // dumpcap: Packets received/dropped on interface 'Loopback: lo': 1256024/16141 (…)
     let (_, rest) = said.split_once("Packets received/dropped on interface")?;
     let (_, numbers) = rest.split_once("': ")?;

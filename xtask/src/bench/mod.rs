@@ -9,6 +9,7 @@ mod network;
 mod output;
 mod packets;
 mod process_clock;
+mod replay;
 mod report;
 mod sockets;
 mod statistic;
@@ -36,6 +37,8 @@ enum Subject {
     Sockets(sockets::Args),
     /// Measure what `netbreath capture` costs a sender, beside tcpdump and dumpcap
     Capture(capture::Args),
+    /// Measure how fast a recording is read, into tables and into formats
+    Replay(replay::Args),
     /// Measure how long `netbreath top` draws with many connections and many events
     Top(top::Args),
     /// Measure packets as text, beside tcpdump and tshark
@@ -57,6 +60,7 @@ pub fn start(workspace: &Workspace, args: &Args) -> Result<()> {
         Subject::Sockets(args) => sockets::start(workspace, args),
         Subject::Hold(args) => sockets::hold(args),
         Subject::Capture(args) => capture::start(workspace, args),
+        Subject::Replay(args) => replay::start(workspace, args),
         Subject::Top(args) => top::start(workspace, args),
         Subject::Packets(args) => packets::start(workspace, args),
         Subject::Hooks(args) => hooks::start(workspace, args),

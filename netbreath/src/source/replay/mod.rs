@@ -14,8 +14,9 @@ use crate::event::header::{self, Header};
 use crate::event::{Body, Event, Gap, Line, Via, WireError};
 use crate::filter::Filter;
 
-mod reader;
+pub(crate) mod reader;
 mod select;
+pub use select::keeps;
 
 use reader::{Read, Reader};
 
