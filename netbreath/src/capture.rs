@@ -19,6 +19,7 @@ use crate::run::{Signal, Signals};
 use crate::source::packet::{Counts, Live, Seen, Sink, complete};
 use crate::view::packet::line;
 use crate::view::tcpdump::Printer;
+use crate::view::tshark::Shower;
 
 pub mod file;
 pub mod rotation;
@@ -27,6 +28,8 @@ use rotation::{Rotation, Turn};
 
 /// Bytes that are written at once, if so many come.
 const FULL: usize = 1 << 20;
+/// Digits of the second in live times.
+const NANOSECONDS: usize = 9;
 /// How long bytes wait for more of them.
 const WAIT: Duration = Duration::from_millis(250);
 /// How long after the command's end its last packets are waited for.
@@ -92,12 +95,14 @@ pub enum Shape {
     Lines,
     /// Lines as tcpdump has them, and its words at the end.
     Tcpdump(Box<Printer>),
+    /// As tshark shows them.
+    Tshark(Box<Shower>),
     File(Encoder),
 }
 
 impl Shape {
     const fn is_text(&self) -> bool {
-        matches!(self, Shape::Lines | Shape::Tcpdump(_))
+        matches!(self, Shape::Lines | Shape::Tcpdump(_) | Shape::Tshark(_))
     }
 }
 
@@ -169,7 +174,9 @@ impl Sink for Page {
                 encoder.packet(seen, &mut self.buffer);
                 self.ends.push(self.buffer.len());
             }
-            Shape::Lines | Shape::Tcpdump(_) => self.packets.push(complete(seen, interface)),
+            Shape::Lines | Shape::Tcpdump(_) | Shape::Tshark(_) => {
+                self.packets.push(complete(seen, interface));
+            }
         }
     }
 }
@@ -185,6 +192,9 @@ impl Page {
                 Shape::Tcpdump(printer) => {
                     printer.print(&packet);
                     self.buffer.append(printer.output());
+                }
+                Shape::Tshark(shower) => {
+                    shower.packet(&packet, NANOSECONDS, &mut self.buffer);
                 }
                 Shape::File(_) => {}
             }
@@ -221,6 +231,9 @@ impl<Sig: Signals, T: Write> Capturing<'_, Sig, T> {
             let interfaces: Vec<&Interface> = page.interfaces.iter().map(|one| &**one).collect();
             encoder.begin(&interfaces, self.filter, &mut page.buffer);
         }
+        if let Shape::Tshark(shower) = &mut page.shape {
+            shower.begin(&mut page.buffer);
+        }
         let mut code = None;
         let ended = self.capture(source, &mut page, &mut code).await;
         // Before the programs go.
@@ -242,6 +255,9 @@ impl<Sig: Signals, T: Write> Capturing<'_, Sig, T> {
             }
         };
         page.lines();
+        if let Shape::Tshark(shower) = &mut page.shape {
+            shower.end(&mut page.buffer);
+        }
         let mut counted = Vec::new();
         for (place, taken) in page.taken.iter().enumerate() {
             let Counts { seen, passed, lost } = source.counts(place).map_err(broken)?;

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use crate::event::Family;
 use crate::filter::{Cgroup, EventKind, Filter, Network};
 use crate::format;
-use crate::host::socket;
+use crate::host::{sandbox, socket};
 use crate::lint::{self, Thresholds};
 use crate::source::ebpf::{self, Reached, Tracefs, Tried, Verdict, privilege};
 use crate::source::{Ask, Packets};
@@ -54,8 +54,35 @@ pub fn examine() -> (Health, String) {
             if error.is_privilege() { Health::NoPrivilege } else { Health::Broken }
         }
     };
+    kept(&mut report);
     odd(&mut report);
     (health, report)
+}
+
+/// What is given up once all is attached, and what is not.
+fn kept(report: &mut String) {
+    report.push_str("\nAfter the start, trace and record give up:\n");
+    line(report, "capabilities", "all, and new ones by exec (no_new_privs)");
+    let landlock = match sandbox::landlock_version() {
+        Some(version) => format!(
+            "nothing can be written or run, and only what names are looked up in can be read \
+             (Landlock {version}); what is open stays open"
+        ),
+        None => "not given up: this kernel has no Landlock".to_owned(),
+    };
+    line(report, "files", &landlock);
+    line(
+        report,
+        "kept",
+        "CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, by a process of its own that \
+         parses nothing: it looks for sockets in other network namespaces, and for the paths of \
+         control groups",
+    );
+    line(
+        report,
+        "not given up",
+        "by top, check and capture: what they need later has no process of its own yet",
+    );
 }
 
 /// What the lints find of the sockets that are there now.
@@ -88,6 +115,7 @@ fn odd(report: &mut String) {
         // The lesson is the same for all of a kind: it stands behind the first.
         if last != Some(finding.lint) {
             line(report, "", &format!("-> {}", finding.lint.lesson()));
+            line(report, "", &format!("   more: netbreath explain {}", finding.lint.topic()));
         }
         last = Some(finding.lint);
     }

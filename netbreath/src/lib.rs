@@ -23,6 +23,7 @@ pub mod host;
 pub mod lesson;
 pub mod life;
 pub mod lint;
+pub mod manual;
 pub mod name;
 pub mod output;
 pub mod packet;

@@ -282,6 +282,8 @@ fn every_lint_has_its_name_and_its_lesson() {
     for lint in Name::ALL {
         assert_eq!(Name::named(lint.name()), Some(lint));
         assert!(lint.lesson().len() > 40, "{}", lint.name());
+        let lessons = netbreath::lesson::find(lint.topic(), netbreath::lesson::Language::En);
+        assert!(!lessons.is_empty(), "no lesson about {}", lint.topic());
     }
 }
 

@@ -112,6 +112,11 @@ impl Stage {
         })
     }
 
+    /// The process that traces.
+    pub fn tracer_pid(&self) -> Result<u32> {
+        Ok(self.tracer.as_ref().context("nobody traces")?.pid())
+    }
+
     /// Has another tracer, with these options, watch beside the one that is judged.
     pub fn watch_beside(&mut self, options: &[&str]) {
         self.beside = Some(options.iter().map(|option| (*option).to_owned()).collect());

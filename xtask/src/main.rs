@@ -9,6 +9,7 @@ mod ci;
 mod cross;
 mod ebpf;
 mod lint;
+mod man;
 mod process;
 mod run;
 mod setup;
@@ -43,6 +44,8 @@ enum Task {
     Test(test::Args),
     /// Check the format, and run clippy on all crates with warnings as errors
     Lint,
+    /// Write man pages and completions
+    Man(man::Args),
     /// Load every kernel program that this kernel can take
     CheckLoad,
     /// Measure what tracing costs, next to other tracers: `cargo xtask bench trace`
@@ -70,6 +73,7 @@ fn start(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Build(args) => build::start(&workspace, args)?,
         Task::Run(args) => run::start(&workspace, args)?,
         Task::Test(args) => return test::start(&workspace, args),
+        Task::Man(args) => man::start(&workspace, args)?,
         Task::Lint => lint::start(&workspace)?,
         Task::CheckLoad => check_load::start(&workspace)?,
         #[cfg(target_os = "linux")]

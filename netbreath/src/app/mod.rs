@@ -18,11 +18,11 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use netbreath::cli::Command;
 use netbreath::teach;
-use netbreath::{answer, plan};
+use netbreath::{answer, manual, plan};
 
 use check::check;
 use doctor::doctor;
-use lesson::{explain, tour};
+use lesson::{diagram, explain, lab, learn, tour};
 use network::{network, services};
 use packet::{Look, capture, read_capture, shape, tcpdump, tshark};
 use socket::{follow_netstat, follow_ss, lsof, netstat, ss, who};
@@ -62,10 +62,18 @@ pub fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Services(args) => services(&args),
         Command::Explain(args) => explain(&args),
         Command::Tour(args) => tour(&args),
+        Command::Lab(args) => lab(&args),
+        Command::Learn(args) => learn(&args),
+        Command::Diagram(args) => diagram(&args),
         Command::Actor(args) => {
             teach::actor::play(&args.name).map(|()| ExitCode::SUCCESS).map_err(Failure::from)
         }
         Command::Doctor(args) => doctor(&args),
+        Command::Completions(args) => print(&manual::completions(args.shell)),
+        Command::Man(args) => {
+            let pages = manual::write_pages(&args.folder)?;
+            print(format!("{pages} pages are in {}\n", args.folder.display()).as_bytes())
+        }
         Command::Record(args) => record(&args),
         Command::Replay(args) => show(&args),
     }

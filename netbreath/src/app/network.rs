@@ -45,6 +45,7 @@ pub fn changes(watch: &plan::network::Watch) -> Result<ExitCode, Failure> {
         greeting: (!quiet).then_some("watching changes; Ctrl-C ends"),
         is_replay: watch.replay.is_some(),
         max_sockets: 65_536,
+        gives_up: false,
         silent: false,
     };
     let outcome = runtime.block_on(async {

@@ -21,6 +21,7 @@ use netbreath::source::packet::Live;
 use netbreath::source::savefile::Savefile;
 use netbreath::source::{ebpf, socket};
 use netbreath::view::tcpdump::{Naming, Printer};
+use netbreath::view::tshark::Shower;
 use netbreath::{answer, command, host, plan, view};
 
 use super::{Failure, OURS, PRIVILEGE, WRONG, print, said};
@@ -75,6 +76,7 @@ pub fn read_capture(args: &CaptureArgs) -> Result<ExitCode, Failure> {
         filter: Some(filter.trim()).filter(|filter| !filter.is_empty()),
         count: args.count,
         only_count: false,
+        chooser: None,
         shape: shape(&to),
         target: target(&to, &Rotation::default())?,
     };
@@ -123,6 +125,7 @@ pub fn show_packets(args: &TcpdumpArgs) -> Result<ExitCode, Failure> {
                 filter: filter.as_deref(),
                 count: plan.count,
                 only_count: plan.only_count,
+                chooser: None,
                 shape: printer(true)?,
                 target: target(&plan.to, &plan.rotation)?,
             };
@@ -157,6 +160,55 @@ pub fn show_packets(args: &TcpdumpArgs) -> Result<ExitCode, Failure> {
                 unbuffered: plan.unbuffered,
                 count: plan.count,
             })
+        }),
+    }
+}
+
+/// Shows packets as tshark does, of a file or live.
+pub fn tshark(args: &TsharkArgs) -> Result<ExitCode, Failure> {
+    use plan::tshark::Plan;
+    match plan::tshark::tshark(args)? {
+        Plan::List(which) => print(plan::tshark::list(which).as_bytes()),
+        Plan::Interfaces => {
+            let mut network =
+                host::network::Network::open().context("cannot ask for interfaces")?;
+            let links = network.links(false).context("cannot ask for interfaces")?;
+            let names: Vec<String> = links
+                .iter()
+                .enumerate()
+                .map(|(place, link)| format!("{}. {}\n", place + 1, link.ifname))
+                .collect();
+            print(names.concat().as_bytes())
+        }
+        Plan::Read { path, show, count } => {
+            let stdout = io::stdout().as_fd().try_clone_to_owned();
+            let stdout: File = stdout.context("cannot use standard output")?.into();
+            answer::tshark::read(&path, *show, count, stdout)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Plan::Copy { path, show, count, to } => {
+            let reading = Reading {
+                file: Savefile::open(&path)?,
+                filter: None,
+                count,
+                only_count: false,
+                chooser: Some(Box::new(Shower::new(*show))),
+                shape: shape(&to),
+                target: target(&to, &Rotation::default())?,
+            };
+            reading.run()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Plan::Live { capture: live, show, rotation } => capture(&live, |capture| {
+            let on = &capture.packets.on;
+            let names: Vec<String> =
+                on.iter().map(|spot| format!("'{}'", spot.interface.name)).collect();
+            let shape = match capture.to {
+                To::Lines => Shape::Tshark(Box::new(Shower::new(*show))),
+                To::File { .. } => shape(&capture.to),
+            };
+            let greeting = Some(format!("Capturing on {}", names.join(" and ")));
+            Ok(Look { shape, rotation, greeting, ..Look::default() })
         }),
     }
 }
@@ -294,17 +346,4 @@ pub fn target(to: &To, rotation: &Rotation) -> Result<Target, Failure> {
         )
     })?;
     Ok(target.called(path))
-}
-
-/// Shows the packets of a file as tshark does.
-pub fn tshark(args: &TsharkArgs) -> Result<ExitCode, Failure> {
-    match plan::tshark::tshark(args)? {
-        plan::tshark::Plan::List(which) => print(plan::tshark::list(which).as_bytes()),
-        plan::tshark::Plan::Read { path, show, count } => {
-            let stdout = io::stdout().as_fd().try_clone_to_owned();
-            let stdout: File = stdout.context("cannot use standard output")?.into();
-            answer::tshark::read(&path, *show, count, stdout)?;
-            Ok(ExitCode::SUCCESS)
-        }
-    }
 }

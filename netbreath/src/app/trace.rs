@@ -14,9 +14,11 @@ use netbreath::cli::{Cli, FormatName, RecordArgs, ReplayArgs, SourceName, TraceA
 use netbreath::command::Running;
 use netbreath::event::header::Header;
 use netbreath::format::recording::Recorder;
+use netbreath::host::sandbox;
 use netbreath::output::Output;
 use netbreath::plan::recording::{Record, Recorded};
 use netbreath::run::{Limits, Lines, Outcome, OwnSignals, Run};
+use netbreath::source::ebpf::helper::Helper;
 use netbreath::source::merge::Merged;
 use netbreath::source::replay::Recording;
 use netbreath::source::{Source, ebpf, netlink, pcap, replay};
@@ -100,6 +102,9 @@ pub fn traced(
     if let Some(thresholds) = &mut plan.output.lint {
         *thresholds = doctor::thresholds();
     }
+    // First of all: it is a copy of this process, and must not have what this one opens.
+    let by_programs = recording.is_none() && plan.source != SourceName::Pcap;
+    let helper = by_programs.then(Helper::start).transpose()?;
     let header = recording.as_ref().and_then(|recording| recording.header().cloned());
     let source = if plan.source == SourceName::Pcap { "pcap" } else { "ebpf" };
     let recorder = recorder(plan.record.as_ref(), source, header.as_ref())?;
@@ -116,6 +121,8 @@ pub fn traced(
         limits: Limits { count: plan.count, duration: plan.duration },
         greeting: plan.greeting,
         is_replay: plan.replay.is_some(),
+        // What is polled needs its rights for good.
+        gives_up: by_programs,
         max_sockets: plan.ask.max_sockets as usize,
         silent,
     };
@@ -133,7 +140,7 @@ pub fn traced(
                 })?;
             return follow(&session, source, out, recorder).await;
         }
-        let source = ebpf::open(&plan.ask).map_err(|error| Failure {
+        let source = ebpf::open_with(&plan.ask, helper).map_err(|error| Failure {
             code: if error.is_privilege() { PRIVILEGE } else { WRONG },
             error: error.into(),
         })?;
@@ -186,6 +193,8 @@ pub struct Session<'a> {
     pub greeting: Option<&'static str>,
     pub is_replay: bool,
     pub max_sockets: usize,
+    /// Once all is attached, what is not needed any more is given up.
+    pub gives_up: bool,
     /// Nothing is shown.
     pub silent: bool,
 }
@@ -223,6 +232,9 @@ pub async fn follow<S: Source>(
     let signals = OwnSignals::catch()?;
     let command = start(session.command, &mut source, session.ready_file)?;
     let started = command.is_some();
+    if session.gives_up {
+        sandbox::give_up_all()?;
+    }
     let to = session.to.map_or(OsStr::new("standard output"), Path::as_os_str);
     let quiet = session.output.format != FormatName::Text || started || session.is_replay;
     let lines = match session.silent {

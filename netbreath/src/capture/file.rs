@@ -11,6 +11,7 @@ use crate::packet::filter::{self, classic};
 use crate::source::packet::{Process, Seen};
 use crate::source::savefile::{self, Next, Savefile};
 use crate::view::packet::line;
+use crate::view::tshark::Shower;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -35,6 +36,8 @@ pub struct Reading<'a> {
     pub count: Option<NonZeroU64>,
     /// Only their number is asked for.
     pub only_count: bool,
+    /// A display filter that packets must pass too.
+    pub chooser: Option<Box<Shower>>,
     pub shape: Shape,
     pub target: Target,
 }
@@ -102,6 +105,11 @@ impl Reading<'_> {
                         Ok(false) => continue,
                         Err(error) => break Err(error.into()),
                     }
+                    if let Some(chooser) = &mut self.chooser
+                        && !chooser.packet(&packet, 9, &mut Vec::new())
+                    {
+                        continue;
+                    }
                     outcome.matched += 1;
                     if let Err(error) = self.write(&packet, &mut interfaces, &mut out) {
                         break Err(error);
@@ -142,6 +150,9 @@ impl Reading<'_> {
             Shape::Tcpdump(printer) => {
                 printer.print(packet);
                 out.append(printer.output());
+            }
+            Shape::Tshark(shower) => {
+                shower.packet(packet, self.file.digits(), out);
             }
             Shape::File(encoder) => {
                 let Some(interface) = &packet.interface else { return Ok(()) };

@@ -79,8 +79,93 @@ Examples:
   sudo netbreath tour --lang ja
   sudo netbreath tour --auto --no-wait   for a screencast";
 
+/// Make TCP do something and watch it: refusals, leaks, resets, every state
+///
+/// Each scenario plays in a network namespace of its own, with its own small client and
+/// server, and asks you to guess before it shows what happens. Nothing outside is touched, and
+/// whatever ends it, nothing is left: the kernel takes the namespace away with its last
+/// process. Without a scenario, they are listed.
+#[derive(Debug, Args)]
+#[command(after_help = LAB)]
+pub struct LabArgs {
+    /// What to play: open, filtered, close-wait-leak, state CLOSING, ...
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: Vec<String>,
+
+    /// Run through without waiting for Enter
+    #[arg(long)]
+    pub auto: bool,
+
+    /// In which language; usually that of the locale
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    pub lang: Option<Language>,
+
+    /// Keep what was seen in this file: a line of JSON for each event and packet
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<std::path::PathBuf>,
+}
+
+const LAB: &str = "\
+Examples:
+  netbreath lab                          what there is
+  sudo netbreath lab refused
+  sudo netbreath lab state CLOSING
+  sudo netbreath lab close-wait-leak --lang ja
+Exit code 1: there is no such scenario.";
+
 /// A process of a lesson.
 #[derive(Debug, Args)]
 pub struct ActorArgs {
     pub name: String,
 }
+
+/// Step through connections: the state diagram, a ladder, and what each step means
+///
+/// What is shown is a recording: of `netbreath record`, of `netbreath lab -o`, of a COMMAND
+/// that is run first, or the one of `netbreath tour`. Without a terminal, it is text.
+#[derive(Debug, Args)]
+#[command(after_help = LEARN)]
+pub struct LearnArgs {
+    /// A recording; without one, that of the tour
+    #[arg(value_name = "RECORDING")]
+    pub recording: Option<std::path::PathBuf>,
+
+    /// Run this command first, and show what its connections did
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "recording")]
+    pub command: Vec<std::ffi::OsString>,
+
+    /// In which language; usually that of the locale
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    pub lang: Option<Language>,
+}
+
+const LEARN: &str = "\
+Examples:
+  netbreath learn                              the connection of the tour
+  sudo netbreath learn -- curl -s http://example.com/
+  sudo netbreath lab state CLOSING --auto -o closing.jsonl && netbreath learn closing.jsonl";
+
+/// Draw the connections of a recording as ladders: text, Mermaid, SVG or a page of HTML
+///
+/// Times are to scale, as far as they fit; where a wait is cut, that is marked.
+#[derive(Debug, Args)]
+#[command(after_help = DIAGRAM)]
+pub struct DiagramArgs {
+    /// A recording: of `netbreath record`, or of `netbreath lab -o`
+    #[arg(value_name = "RECORDING")]
+    pub recording: std::path::PathBuf,
+
+    /// Where to: a name that ends in .txt, .mmd, .svg or .html
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: std::path::PathBuf,
+
+    /// In which language a page explains; usually that of the locale
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    pub lang: Option<Language>,
+}
+
+const DIAGRAM: &str = "\
+Examples:
+  sudo netbreath lab open --auto -o open.jsonl
+  netbreath diagram open.jsonl -o open.html    opens offline, and can be stepped through
+  netbreath diagram open.jsonl -o open.svg";

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod capture;
 mod check;
 mod lesson;
+mod manual;
 pub mod network;
 mod recording;
 pub mod socket;
@@ -16,7 +17,8 @@ mod tshark;
 
 pub use capture::{CaptureArgs, HookName, Way};
 pub use check::{CheckArgs, Deny};
-pub use lesson::{ActorArgs, Explain, ExplainArgs, TourArgs};
+pub use lesson::{ActorArgs, DiagramArgs, Explain, ExplainArgs, LabArgs, LearnArgs, TourArgs};
+pub use manual::{CompletionsArgs, ManArgs};
 pub use network::{ArpArgs, Follow, IfconfigArgs, IpArgs, NetstatArgs, RouteArgs, ServicesArgs};
 pub use recording::{RecordArgs, Recordings, ReplayArgs};
 pub use socket::{LsofArgs, Namespace, SsArgs, WhoArgs};
@@ -59,9 +61,16 @@ pub enum Command {
     Replay(ReplayArgs),
     Explain(ExplainArgs),
     Tour(TourArgs),
+    Lab(LabArgs),
+    Learn(LearnArgs),
+    Diagram(DiagramArgs),
     #[command(hide = true)]
     Actor(ActorArgs),
     Doctor(DoctorArgs),
+    #[command(hide = true)]
+    Completions(CompletionsArgs),
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 /// Show what this machine can give netbreath, what it cannot, and how to mend it

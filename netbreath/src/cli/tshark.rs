@@ -17,6 +17,47 @@ pub struct TsharkArgs {
     #[arg(value_name = "FILTER")]
     pub filter: Vec<String>,
 
+    /// Capture on this interface; can be given several times
+    #[arg(short = 'i', value_name = "IFACE")]
+    pub interface: Vec<String>,
+
+    /// What packets must match to be captured, in the language of tcpdump (pcap-filter(7))
+    #[arg(short = 'f', value_name = "FILTER")]
+    pub capture_filter: Option<String>,
+
+    /// Keep this many bytes of each packet
+    #[arg(short = 's', value_name = "BYTES", default_value_t = 262_144)]
+    pub snap_len: u32,
+
+    /// Buffer for packets between the kernel and netbreath, in MiB
+    #[arg(short = 'B', value_name = "MIB")]
+    pub buffer: Option<u32>,
+
+    /// Write the packets to this file, as pcapng; - is standard output
+    #[arg(short = 'w', value_name = "FILE")]
+    pub write: Option<PathBuf>,
+
+    /// With -w: pcapng or pcap
+    #[arg(short = 'F', value_name = "TYPE")]
+    pub file_type: Option<String>,
+
+    /// End after: duration:SECONDS, packets:N
+    #[arg(short = 'a', value_name = "CONDITION")]
+    pub autostop: Vec<String>,
+
+    /// With -w: another file after duration:SECONDS or filesize:KB, and over and over with
+    /// files:N; they are named as those of tcpdump -C and -G
+    #[arg(short = 'b', value_name = "CONDITION")]
+    pub ring: Vec<String>,
+
+    /// List the interfaces
+    #[arg(short = 'D')]
+    pub list: bool,
+
+    /// Create this file once everything is captured
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+
     /// Read packets from this file; - is standard input
     #[arg(short = 'r', value_name = "FILE")]
     pub read: Option<PathBuf>,
@@ -85,10 +126,15 @@ pub struct TsharkArgs {
     /// Write after each packet (which is what is done to a terminal or a pipe)
     #[arg(short = 'l', hide = true)]
     pub line_buffered: bool,
+
+    /// No promiscuous mode, which is never used
+    #[arg(short = 'p', hide = true)]
+    pub not_promiscuous: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
+  sudo netbreath tshark -i lo -f 'port 8080' -Y http.request
   netbreath tshark -r today.pcapng -Y 'http.request'
   netbreath tshark -r today.pcapng -O tcp -c 1
   netbreath tshark -r today.pcapng -T fields -e ip.src -e tcp.dstport
@@ -111,5 +157,6 @@ Display filters:
   tcp.state == \"TIME_WAIT\"                   what the packet's socket was in
 
 Exit codes:
-  0    done
-  2    wrong use, or an error";
+  0    done, ended by Ctrl-C, or the reader of the output went away
+  2    wrong use, or an error
+  77   a privilege is missing";

@@ -245,6 +245,7 @@ pub fn write_finding(finding: &Finding, boot: i64, out: &mut Vec<u8>) {
     text(Some(&finding.evidence), out);
     out.extend_from_slice(b",\"lesson\":");
     text(Some(finding.lint.lesson()), out);
+    word(",\"topic\":", finding.lint.topic(), out);
     out.extend_from_slice(b",\"owner\":");
     owner(finding.owner.as_ref(), out);
     out.push(b'}');

@@ -7,6 +7,7 @@ use crate::event::{Event, Gap};
 use crate::lint::Finding;
 
 pub mod csv;
+pub mod diagram;
 pub mod json;
 pub mod jsonl;
 pub mod pcapng;

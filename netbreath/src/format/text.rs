@@ -219,7 +219,8 @@ pub fn put_gap(out: &mut Vec<u8>, gap: &Gap, why: bool, unicode: bool) {
 pub fn put_finding(out: &mut Vec<u8>, finding: &Finding, unicode: bool) {
     put(out, format_args!("{}: ", finding.lint.name()));
     put_evidence(out, finding, unicode);
-    put(out, format_args!(" ({})", finding.lint.lesson()));
+    let (lesson, topic) = (finding.lint.lesson(), finding.lint.topic());
+    put(out, format_args!(" ({lesson}; more: netbreath explain {topic})"));
 }
 
 /// The same without its name and its lesson.

@@ -13,7 +13,7 @@ mod linux;
 #[cfg(target_os = "linux")]
 pub use linux::{Linux as System, caller, locale_is_utf8, name_of, own_netns, user_name};
 #[cfg(target_os = "linux")]
-pub use linux::{ethtool, file, netlink, network, socket};
+pub use linux::{ethtool, file, netlink, network, sandbox, socket};
 
 /// What the plan asks the operating system.
 pub trait Host {

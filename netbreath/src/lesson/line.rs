@@ -6,6 +6,7 @@ use netbreath_common::tcp::TcpState;
 
 use super::page::{USUAL_WIDTH, paragraph};
 use super::{Language, Lesson, of_cause, of_errno, of_event, of_flags, of_state, of_transition};
+use crate::event::segment::Moment;
 use crate::event::{Body, Closed, ConnectFailed, Drop, Event, Reset, State};
 use crate::table::socket::{Proto, Socket, Sockets, TimerKind};
 
@@ -74,6 +75,22 @@ pub fn event(event: &Event, language: Language) -> String {
             Language::En => format!(" The kernel's reason: {}.", shown(reason)),
             Language::Ja => format!("カーネルの示す理由は {} です。", shown(reason)),
         });
+    }
+    text
+}
+
+/// What a moment of a ladder says, and what to look at next.
+pub fn moment(moment: &Moment, language: Language) -> String {
+    let event = match moment {
+        Moment::Segment(segment) => return flags(&segment.flags, language),
+        Moment::Event(event) => event,
+    };
+    let mut text = self::event(event, language);
+    if let Body::State(State { old, new, .. }) = &event.body
+        && let Some(lesson) = of_transition(*old, *new, language)
+    {
+        text.push_str(language.choose(" Next: ", "【次に見る】"));
+        text.push_str(lesson.next);
     }
     text
 }

@@ -103,6 +103,20 @@ impl Name {
         }
     }
 
+    /// What `netbreath explain` tells more about.
+    pub const fn topic(self) -> &'static str {
+        match self {
+            Name::CloseWait => "CLOSE_WAIT",
+            Name::SynSent => "SYN_SENT",
+            Name::RetransmitBurst => "retransmit",
+            Name::AcceptQueue => "LISTEN",
+            Name::PortExhaustion => "TIME_WAIT",
+            Name::UnreadReset => "unread",
+            Name::WildcardListener => "LISTEN",
+            Name::HalfOpenFlood => "half_open",
+        }
+    }
+
     /// Whether it is a fault, and not only worth knowing.
     pub const fn is_fault(self) -> bool {
         !matches!(self, Name::WildcardListener)

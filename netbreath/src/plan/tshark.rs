@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::cli::TsharkArgs;
+use super::capture::To;
+use crate::capture::rotation::Rotation;
+use crate::cli::{CaptureArgs, TsharkArgs};
 use crate::packet::display::{self, Filter};
 use crate::packet::dissect::field::protocols;
 use crate::view::tshark::{Fields, Form, Occurrence, Quote, Show, Statistic, Timestamp};
@@ -20,7 +22,25 @@ pub enum Glossary {
 #[derive(Debug)]
 pub enum Plan {
     List(Glossary),
-    Read { path: PathBuf, show: Box<Show>, count: Option<NonZeroU64> },
+    /// The interfaces.
+    Interfaces,
+    Read {
+        path: PathBuf,
+        show: Box<Show>,
+        count: Option<NonZeroU64>,
+    },
+    /// Packets of a file into another.
+    Copy {
+        path: PathBuf,
+        show: Box<Show>,
+        count: Option<NonZeroU64>,
+        to: To,
+    },
+    Live {
+        capture: Box<CaptureArgs>,
+        show: Box<Show>,
+        rotation: Rotation,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +59,13 @@ pub enum Error {
     FieldsOfNothing,
     #[error("a display filter was given twice: with -Y, and behind the options")]
     TwoFilters,
-    #[error("-r FILE is missing: what is on the wire now is not shown by this command yet")]
-    NoFile,
+    #[error(
+        "-Y chooses what is shown, and -w writes what is captured: choose by -f FILTER, or write \
+         first and read the file with -r and -Y"
+    )]
+    WriteLive,
+    #[error("-{option} is for packets on the wire, not with -r")]
+    LiveOnly { option: char },
 }
 
 pub fn tshark(args: &TsharkArgs) -> Result<Plan, Error> {
@@ -51,9 +76,16 @@ pub fn tshark(args: &TsharkArgs) -> Result<Plan, Error> {
         Some(other) => return Err(wrong('G', other, "there are protocols and fields")),
         None => {}
     }
-    let path = args.read.clone().ok_or(Error::NoFile)?;
+    if args.list {
+        return Ok(Plan::Interfaces);
+    }
     let typed = args.filter.join(" ");
-    let text = match (&args.display_filter, typed.trim()) {
+    // What stands behind the options is a capture filter, if something is captured.
+    let (behind, live) = match &args.read {
+        Some(_) => (typed.trim(), ""),
+        None => ("", typed.trim()),
+    };
+    let text = match (&args.display_filter, behind) {
         (Some(_), more) if !more.is_empty() => return Err(Error::TwoFilters),
         (Some(filter), _) => Some(filter.as_str()),
         (None, "") => None,
@@ -104,8 +136,91 @@ pub fn tshark(args: &TsharkArgs) -> Result<Plan, Error> {
         Some("ud") => Timestamp::UtcDate,
         Some(other) => return Err(wrong('t', other, "there are r, a, ad, d, dd, e, u and ud")),
     };
-    let show = Show { form, summary: args.summary, hex: args.hex, time, filter, statistics };
-    Ok(Plan::Read { path, show: Box::new(show), count: args.count })
+    let has_filter = filter.is_some();
+    let show =
+        Box::new(Show { form, summary: args.summary, hex: args.hex, time, filter, statistics });
+    let to = match &args.write {
+        None => To::Lines,
+        Some(path) => To::File {
+            path: Some(path.clone()).filter(|path| path != Path::new("-")),
+            pcap: match args.file_type.as_deref() {
+                None | Some("pcapng") => false,
+                Some("pcap") => true,
+                Some(other) => return Err(wrong('F', other, "there are pcapng and pcap")),
+            },
+            comments: false,
+        },
+    };
+    let Some(path) = args.read.clone() else {
+        if has_filter && args.write.is_some() {
+            return Err(Error::WriteLive);
+        }
+        return live_plan(args, live, show);
+    };
+    for (option, given) in [('i', !args.interface.is_empty()), ('f', args.capture_filter.is_some())]
+    {
+        if given {
+            return Err(Error::LiveOnly { option });
+        }
+    }
+    let count = args.count;
+    Ok(match to {
+        To::Lines => Plan::Read { path, show, count },
+        to => {
+            let show = Box::new(Show { form: Form::Quiet, ..*show });
+            Plan::Copy { path, show, count, to }
+        }
+    })
+}
+
+fn live_plan(args: &TsharkArgs, behind: &str, show: Box<Show>) -> Result<Plan, Error> {
+    let wrong = |option, value: &str, mend| Error::Wrong { option, value: value.to_owned(), mend };
+    let filter = match (&args.capture_filter, behind) {
+        (Some(_), more) if !more.is_empty() => return Err(Error::TwoFilters),
+        (Some(filter), _) => Some(filter.clone()),
+        (None, "") => None,
+        (None, more) => Some(more.to_owned()),
+    };
+    let mut capture = CaptureArgs {
+        filter: filter.into_iter().collect(),
+        interface: args.interface.clone(),
+        snap_len: if args.snap_len == 0 { 262_144 } else { args.snap_len },
+        ring_size: args.buffer.map_or("32M".to_owned(), |mib| format!("{mib}M")),
+        write: args.write.clone(),
+        pcap: args.file_type.as_deref() == Some("pcap"),
+        count: args.count,
+        ready_file: args.ready_file.clone(),
+        ..CaptureArgs::default()
+    };
+    for typed in &args.autostop {
+        const MEND: &str = "there are duration:SECONDS and packets:N";
+        match typed.split_once(':') {
+            Some(("duration", seconds)) if seconds.parse::<u32>().is_ok() => {
+                capture.duration = Some(format!("{seconds}s"));
+            }
+            Some(("packets", count)) => {
+                capture.count = Some(count.parse().map_err(|_| wrong('a', typed, MEND))?);
+            }
+            _ => return Err(wrong('a', typed, MEND)),
+        }
+    }
+    let mut rotation = Rotation::default();
+    for typed in &args.ring {
+        const MEND: &str = "there are duration:SECONDS, filesize:KB and files:N";
+        let bad = || wrong('b', typed, MEND);
+        let (name, number) = typed.split_once(':').ok_or_else(bad)?;
+        let number = number.parse::<u32>().ok().filter(|n| *n > 0).ok_or_else(bad)?;
+        match name {
+            "duration" => rotation.seconds = Some(number),
+            "filesize" => rotation.size = Some(u64::from(number) * 1_000),
+            "files" => rotation.files = Some(number),
+            _ => return Err(bad()),
+        }
+    }
+    if !args.ring.is_empty() && args.write.as_deref().is_none_or(|path| path == Path::new("-")) {
+        return Err(wrong('b', &args.ring[0], "give -w FILE, which names the files"));
+    }
+    Ok(Plan::Live { capture: Box::new(capture), show, rotation })
 }
 
 fn only(names: &[String]) -> Result<Option<HashSet<String>>, Error> {

@@ -2,6 +2,7 @@
 //! seen meanwhile.
 
 pub mod actor;
+pub mod lab;
 pub mod screen;
 pub mod server;
 pub mod story;

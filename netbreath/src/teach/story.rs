@@ -2,11 +2,13 @@
 //! JSON, which is how recordings of lessons ship with the program.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::segment::{Moment, Segment};
 use crate::event::{Body, Line, WireError, write_json};
+use crate::source::replay::reader::{Read, Reader};
 
 /// A line of a recording that is no event: a segment, or what a program has shown.
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,6 +56,10 @@ pub fn read(text: &str) -> Result<Vec<Part>, Error> {
         let json = |source| Error::Json { number, source };
         let wire = |source| Error::Wire { number, source };
         let value: serde_json::Value = serde_json::from_str(line).map_err(json)?;
+        if value["event"].as_str() == Some(crate::event::header::NAME) {
+            boot = value["boot"].as_i64().unwrap_or(boot);
+            continue;
+        }
         if let Some("packet" | "screen" | "step") = value["event"].as_str() {
             parts.push(match serde_json::from_value(value).map_err(json)? {
                 Extra::Packet { at, local, remote, flags, seq, ack, len, window } => {
@@ -84,6 +90,45 @@ pub fn read(text: &str) -> Result<Vec<Part>, Error> {
         parts.push(Part::Moment(Moment::Event(event)));
     }
     Ok(parts)
+}
+
+/// What was seen, out of a file: a recorded lesson, or a recording, also a compressed one.
+pub fn open(path: &Path) -> Result<Vec<Moment>, OpenError> {
+    let failed = |source| OpenError::Read { path: path.to_owned(), source };
+    let mut reader = Reader::open(path).map_err(failed)?;
+    let mut text = String::new();
+    loop {
+        match reader.next().map_err(failed)? {
+            Read::Line => {
+                text.push_str(&String::from_utf8_lossy(reader.line()));
+                text.push('\n');
+            }
+            Read::Long => {}
+            Read::Damaged(source) => return Err(failed(source)),
+            Read::End => break,
+        }
+    }
+    let parts = read(&text).map_err(|source| OpenError::Lines { path: path.to_owned(), source })?;
+    Ok(moments(parts))
+}
+
+/// The moments of a recorded lesson, in the order of their time.
+pub fn moments(parts: Vec<Part>) -> Vec<Moment> {
+    let moment = |part| match part {
+        Part::Moment(moment) => Some(moment),
+        Part::Screen { .. } | Part::Step(_) => None,
+    };
+    let mut moments: Vec<Moment> = parts.into_iter().filter_map(moment).collect();
+    moments.sort_by_key(Moment::at);
+    moments
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("cannot read the recording {path:?}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path:?} is no recording: {source}")]
+    Lines { path: PathBuf, source: Error },
 }
 
 /// Writes a recorded lesson.

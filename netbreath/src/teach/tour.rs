@@ -27,7 +27,7 @@ mod text;
 use text::{STEPS, Step, Word};
 
 /// The recording that ships with the program.
-const RECORDING: &str = include_str!("../../recording/tour.jsonl");
+pub const RECORDING: &str = include_str!("../../recording/tour.jsonl");
 
 /// The port of the tutorial.
 pub const PORT: u16 = 8080;

@@ -162,6 +162,9 @@ impl Building {
         if segment.has('.') && !segment.has('R') {
             text.push_str(&format!(" ack {}", relative(*ack, to)));
         }
+        if segment.window == 0 && !segment.has('R') {
+            text.push_str(" win 0");
+        }
         let to = if *from == self.ladder.left.address { Side::Right } else { Side::Left };
         self.ladder.rungs.push(Rung { at: segment.at, what: What::Segment { to, text }, moment });
     }
@@ -257,8 +260,22 @@ impl Ladder {
     }
 }
 
+/// What a rung says, for a side: text of an end, or of the line between.
+impl Rung {
+    /// The states of both ends after this rung and all before it.
+    pub fn states(rungs: &[Rung]) -> [Option<TcpState>; 2] {
+        let mut states = [None, None];
+        for rung in rungs {
+            if let What::Here { side, state: Some(state), .. } = &rung.what {
+                states[usize::from(*side == Side::Right)] = Some(*state);
+            }
+        }
+        states
+    }
+}
+
 /// An arrow with its label, as wide as is said.
-fn arrow(text: &str, to: Side, width: usize) -> String {
+pub fn arrow(text: &str, to: Side, width: usize) -> String {
     let label = format!(" {text} ");
     let room = width.saturating_sub(label.len() + 1);
     let (before, after) = (room / 2, room - room / 2);
@@ -269,7 +286,7 @@ fn arrow(text: &str, to: Side, width: usize) -> String {
 }
 
 /// Time since the first rung, right-aligned.
-fn elapsed(nanos: u64, width: usize) -> String {
+pub fn elapsed(nanos: u64, width: usize) -> String {
     let text = match nanos {
         0..10_000_000 => format!("{}.{:03} ms", nanos / 1_000_000, nanos / 1_000 % 1_000),
         10_000_000..1_000_000_000 => {

@@ -11,7 +11,8 @@ pub fn all() -> Vec<Capture> {
         icmp(),
         tcp.clone(),
         analysis(),
-        // TODO-APP
+        http(),
+        application.clone(),
         tunnel(),
         null(),
         loopback(),
@@ -21,7 +22,8 @@ pub fn all() -> Vec<Capture> {
     ];
     all.push(tcp.cut("tcp-cut-60", 60));
     all.push(tcp.cut("tcp-cut-30", 30));
-    let _ = (&application, http);
+    all.push(application.cut("application-cut-70", 70));
+    all.push(application.cut("application-cut-52", 52));
     all.push(link().cut("link-cut-20", 20));
     all.push(icmp().cut("icmp-cut-50", 50));
     all
@@ -479,6 +481,12 @@ fn application() -> Capture {
         ntp.extend([0x40, 0, 0, second as u8]);
     }
     capture.add(eth(0x0800, &ip.back().udp(123, 123, &ntp)));
+    capture
+}
+
+/// DHCP, TLS, QUIC.
+pub fn session() -> Capture {
+    let mut capture = Capture::new("session", ETHERNET);
     // DHCP.
     for (kind, op, extra) in [
         (1_u8, 1_u8, vec![50, 4, 10, 0, 0, 7, 12, 4, b'h', b'o', b's', b't', 55, 4, 1, 3, 6, 15]),

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -110,6 +111,72 @@ fn hide_tracefs() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Once all is attached, no thread of the process that parses has a capability, and none
+/// can get one; the helper has those that it needs. The trace goes on, also in a network
+/// namespace that has to be entered for a look.
+pub fn given_up_after_the_start(report: &mut Report) -> Result<Outcome> {
+    let mut stage = Stage::new(Kind::Netbreath)?;
+    stage.trace()?;
+    let pid = stage.tracer_pid()?;
+    let sets = |path: &str| -> Result<Vec<(String, u64)>> {
+        let text = fs::read_to_string(format!("{path}/status")).context("status of a process")?;
+        let sets = text.lines().filter_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            let value = u64::from_str_radix(value.trim(), 16).ok()?;
+            let wanted = ["CapInh", "CapPrm", "CapEff", "CapAmb", "NoNewPrivs"];
+            wanted.contains(&name).then(|| (name.to_owned(), value))
+        });
+        Ok(sets.collect())
+    };
+    // It says that it is ready right before it gives them up.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let given_up = |sets: &[(String, u64)]| {
+        sets.iter().all(|(name, value)| *value == u64::from(name == "NoNewPrivs"))
+    };
+    while !given_up(&sets(&format!("/proc/{pid}"))?) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut threads = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).context("threads")? {
+        let path = task?.path();
+        let sets = sets(&path.to_string_lossy())?;
+        threads += 1;
+        report.check(sets.len() == 5, || format!("{}: {sets:?}", path.display()));
+        report.check(given_up(&sets), || format!("{}: {sets:?}", path.display()));
+    }
+    report.check(threads > 0, || "no threads".to_owned());
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let helpers: Vec<&str> = children.split_whitespace().collect();
+    report.check(helpers.len() == 1, || format!("helpers: {helpers:?}"));
+    for helper in helpers {
+        let sets = sets(&format!("/proc/{helper}"))?;
+        let kept = 1 << SYS_ADMIN | 1 << SYS_PTRACE | 1 << DAC_READ_SEARCH;
+        let of = |name: &str| sets.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
+        report.check(of("CapEff") == Some(kept), || format!("helper: {sets:?}"));
+        report.check(of("NoNewPrivs") == Some(1), || format!("helper: {sets:?}"));
+        // Nothing is open but what it talks through.
+        let open = fs::read_dir(format!("/proc/{helper}/fd"))?.count();
+        report.check(open <= 4, || format!("helper: {open} files are open"));
+    }
+    let meeting = stage.meet("127.0.0.1:0")?;
+    meeting.client.close(&meeting.c)?;
+    meeting.server.drain(&meeting.s)?;
+    meeting.server.close(&meeting.s)?;
+    stage.expect_meeting(
+        &meeting,
+        "CLOSE SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT",
+        "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSE",
+    )?;
+    let (verdict, recording) = stage.finish(60)?;
+    report.check(verdict.faults.is_empty(), || format!("after that: {verdict}"));
+    let cgroups = recording.events.iter().filter(|event| event.is("state"));
+    let without =
+        cgroups.filter(|event| !event.details.get("cgroup").is_some_and(|c| c.is_string()));
+    let without: Vec<String> = without.map(|event| format!("{event:?}")).take(1).collect();
+    report.check(without.is_empty(), || format!("without a path of its cgroup: {without:?}"));
+    Ok(Outcome::Done)
 }
 
 /// What one set of capabilities must give.

@@ -17,6 +17,7 @@ pub mod ethtool;
 pub mod file;
 pub mod netlink;
 pub mod network;
+pub mod sandbox;
 pub mod socket;
 
 /// The running system.

@@ -30,6 +30,8 @@ mod quic;
 mod sll;
 mod stream;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod text_lines;
 mod tls;
 mod transport;
@@ -476,9 +478,7 @@ impl<'a> Context<'a> {
         self.label(format_args!("Group: {}", group.name()));
         self.close();
         if group == Group::Malformed {
-            self.close();
             self.hide(malformed::SELF, buf, 0, 0, Value::None);
-            self.open();
         }
         self.close();
     }

@@ -80,6 +80,10 @@ pub struct Http {
     pub responses: u32,
     /// It speaks HTTP.
     pub is_http: bool,
+    pub requests_seen: u32,
+    /// The request that was answered last.
+    pub answered_request: u64,
+    pub last_uri: String,
     pub last_request: u64,
     pub last_response: u64,
 }

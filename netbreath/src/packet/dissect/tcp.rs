@@ -260,8 +260,9 @@ fn payload(c: &mut Context<'_>, rest: Buf<'_>, a: &Analysis, (from, to): (u16, u
     if http::is_port(from) || http::is_port(to) {
         if http::is_http(c, rest) {
             c.guarded(rest, http::dissect);
-            return Ok(());
         }
+        // What is on its port and something else stays closed.
+        return Ok(());
     } else if tls::is_port(from) || tls::is_port(to) || tls::is_one(rest) {
         if tls::is_one(rest) || c.state.tls.contains_key(&c.stream) {
             c.guarded(rest, tls::dissect);

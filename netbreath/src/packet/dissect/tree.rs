@@ -324,6 +324,11 @@ pub fn push_seconds(out: &mut String, time: i64) {
 
 /// `Nov 14, 2023 22:13:20.000000000 UTC`, in this machine's time zone.
 pub fn push_date(out: &mut String, time: i64) {
+    // Where NTP counts from: there is no time.
+    if time == -2_208_988_800_000_000_000 {
+        out.push_str("NULL");
+        return;
+    }
     let Ok(at) = jiff::Timestamp::from_nanosecond(time.into()) else { return };
     let at = at.to_zoned(jiff::tz::TimeZone::system());
     const MONTHS: [&str; 12] =

@@ -69,7 +69,7 @@ pub fn dissect(c: &mut Context<'_>, buf: Buf<'_>) -> Result {
     let times = c.state.udp(c.pair, from, to, c.meta.number, c.meta.time, c.in_error);
     if let Some(times) = times {
         c.stream = times.stream;
-        c.generate(udp::STREAM, buf, Value::Uint(times.stream.into()));
+        c.generate(udp::STREAM, buf.from(8), Value::Uint(times.stream.into()));
         if !c.in_error {
             c.title(buf, 0, 0, format_args!("Timestamps"));
             c.last(|node| node.generated = true);

@@ -1,14 +1,17 @@
 //! Records into events: the only place that knows both.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use netbreath_common::record::{self, Kind};
 use netbreath_common::tcp::TcpState;
 
 use super::dns::Questions;
+use super::helper::Helper;
 use super::load::Reasons;
 use super::process::Processes;
 use crate::event::{
@@ -24,7 +27,7 @@ pub struct Decoder {
     /// Paths of cgroups by id; nothing for one that has gone.
     cgroups: HashMap<u64, Option<Cgroup>>,
     last_cgroup: (u64, Option<Cgroup>),
-    cgroup_root: Option<PathBuf>,
+    paths: Paths,
     processes: Processes,
     reasons: Reasons,
     questions: Questions,
@@ -66,21 +69,23 @@ pub struct Error {
     kind: u16,
 }
 
+/// How the paths of control groups are found: below the root of their hierarchy, or by
+/// who may do that.
+pub enum Paths {
+    Below(Option<PathBuf>),
+    Asked(Rc<RefCell<Helper>>),
+}
+
 /// More cgroups than this are not remembered, so that a host that makes and drops
 /// them for years does not fill the memory.
 const MAX_CGROUPS: usize = 65_536;
 
 impl Decoder {
-    pub fn new(
-        cgroup_root: Option<PathBuf>,
-        reasons: Reasons,
-        filter: &Filter,
-        owner_from_cpu: bool,
-    ) -> Decoder {
+    pub fn new(paths: Paths, reasons: Reasons, filter: &Filter, owner_from_cpu: bool) -> Decoder {
         Decoder {
             cgroups: HashMap::new(),
             last_cgroup: (0, None),
-            cgroup_root,
+            paths,
             processes: Processes::default(),
             reasons,
             questions: Questions::default(),
@@ -410,7 +415,10 @@ impl Decoder {
         if let Some(path) = self.cgroups.get(&id) {
             return path.clone();
         }
-        let path = self.cgroup_root.as_ref().and_then(|root| cgroup_path(root, id));
+        let path = match &self.paths {
+            Paths::Below(root) => root.as_ref().and_then(|root| cgroup_path(root, id)),
+            Paths::Asked(helper) => helper.borrow_mut().cgroup(id),
+        };
         if self.cgroups.len() >= MAX_CGROUPS {
             self.cgroups.clear();
         }
@@ -527,7 +535,8 @@ mod tests {
 
     #[test]
     fn damaged_records_are_refused_not_guessed() {
-        let mut decoder = Decoder::new(None, Reasons::default(), &Filter::default(), false);
+        let mut decoder =
+            Decoder::new(Paths::Below(None), Reasons::default(), &Filter::default(), false);
         assert!(decoder.input(&[]).is_err());
         assert!(decoder.input(&[0; 216]).is_err());
         for len in 0..216 {

@@ -1,8 +1,10 @@
 //! Events from kernel programs.
 
+use std::cell::RefCell;
 use std::collections::{HashMap as Table, HashSet};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
@@ -20,7 +22,7 @@ use super::clock::{awake_time, boot, boot_time};
 use super::{Ask, Cost, Source, gap};
 use crate::event::{Body, Event, Gap, Via};
 use crate::filter::EventKind;
-use crate::life::{Input, Life, Rules, Wheel};
+use crate::life::{Answer, Asked, Input, Life, Look, Rules, Wheel};
 
 mod armed;
 mod btf;
@@ -28,6 +30,7 @@ mod debug;
 mod decode;
 mod dns;
 mod forced;
+pub mod helper;
 pub mod holder;
 mod hooks;
 mod load;
@@ -40,6 +43,7 @@ mod tries;
 mod unseen;
 
 use armed::Armed;
+use helper::Helper;
 pub use load::{Reached, Tracefs, Tried, Verdict, cgroup_root, tracefs};
 pub use unseen::sentence;
 
@@ -75,7 +79,7 @@ pub struct Ebpf {
     /// Decoded and in order, but younger than the watermark.
     held: Vec<Input>,
     life: Life,
-    look: look::SockDiag,
+    look: Looking,
     /// To be delivered before anything else.
     first: Vec<Event>,
     /// When the ring is drained next; nothing if the reader is idle.
@@ -92,6 +96,27 @@ pub struct Ebpf {
     half_opens_whole: bool,
     /// Sockets whose life could not be followed, as far as they are in `lost`.
     evicted: u64,
+}
+
+/// Who looks for sockets.
+enum Looking {
+    Itself(look::SockDiag),
+    Asks(Rc<RefCell<Helper>>),
+}
+
+impl Look for Looking {
+    fn look(
+        &mut self,
+        netns: Option<u32>,
+        pids: &mut dyn Iterator<Item = u32>,
+        asked: &[Asked],
+        answers: &mut Vec<Answer>,
+    ) {
+        match self {
+            Looking::Itself(look) => look.look(netns, pids, asked, answers),
+            Looking::Asks(helper) => helper.borrow_mut().look(netns, pids, asked, answers),
+        }
+    }
 }
 
 /// Calls of a hook's program that the kernel has skipped.
@@ -156,6 +181,17 @@ impl Error {
 /// Attaches the hooks and takes stock of the sockets that exist. When this returns,
 /// nothing that happens is missed but what a gap tells.
 pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
+    open_with(ask, None)
+}
+
+/// The same, for a process that will give up its privileges: what needs them later is
+/// asked of `helper`.
+pub fn open_with(ask: &Ask, helper: Option<Helper>) -> Result<Ebpf, Error> {
+    let helper = helper.map(|helper| Rc::new(RefCell::new(helper)));
+    let paths = match &helper {
+        Some(helper) => decode::Paths::Asked(Rc::clone(helper)),
+        None => decode::Paths::Below(load::cgroup_root()),
+    };
     let load::Loaded { mut object, reached, reasons } = load::load(ask)?;
     let ring = RingBuf::try_from(take(&mut object, "RING")?).map_err(failed("RING"))?;
     // SAFETY: the ring keeps its descriptor open, and the same, until it is dropped.
@@ -184,17 +220,15 @@ pub fn open(ask: &Ask) -> Result<Ebpf, Error> {
         armed,
         misses,
         stood_in,
-        decoder: decode::Decoder::new(
-            load::cgroup_root(),
-            reasons,
-            &ask.filter,
-            ask.owner_from_cpu,
-        ),
+        decoder: decode::Decoder::new(paths, reasons, &ask.filter, ask.owner_from_cpu),
         debug,
         measures,
         held: Vec::new(),
         life: Life::new(rules),
-        look: look::SockDiag::default(),
+        look: match helper {
+            Some(helper) => Looking::Asks(helper),
+            None => Looking::Itself(look::SockDiag::default()),
+        },
         first: Vec::new(),
         drain_at: Some(now),
         check_at: now + CHECK_EVERY,

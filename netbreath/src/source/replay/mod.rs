@@ -14,7 +14,7 @@ use crate::event::header::{self, Header};
 use crate::event::{Body, Event, Gap, Line, Via, WireError};
 use crate::filter::Filter;
 
-mod reader;
+pub(crate) mod reader;
 mod select;
 pub use select::keeps;
 

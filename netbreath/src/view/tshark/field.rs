@@ -157,6 +157,38 @@ impl Fields {
         out.push('\n');
     }
 
+    /// Each field with its values, for formats that keep them apart.
+    pub fn all(
+        &self,
+        meta: &Meta<'_>,
+        dissector: &Dissector,
+        time: Timestamp,
+        digits: usize,
+    ) -> Vec<(String, Vec<String>)> {
+        let mut all = Vec::new();
+        for (name, asked) in &self.asked {
+            let values = match asked {
+                Asked::Field(ids) => self.each(ids, meta, dissector),
+                Asked::Column(what) => {
+                    let mut cell = String::new();
+                    column(what, meta, dissector, time, digits, &mut cell);
+                    vec![cell]
+                }
+            };
+            all.push((name.clone(), values));
+        }
+        all
+    }
+
+    fn each(&self, ids: &[Id], meta: &Meta<'_>, dissector: &Dissector) -> Vec<String> {
+        let one = Fields { aggregate: '\u{1}', ..self.clone() };
+        let mut text = String::new();
+        if !one.values(ids, meta, dissector, &mut text) {
+            return Vec::new();
+        }
+        text.split('\u{1}').map(str::to_owned).collect()
+    }
+
     fn values(&self, ids: &[Id], meta: &Meta<'_>, dissector: &Dissector, out: &mut String) -> bool {
         let tree = &dissector.tree;
         let mut nodes =

@@ -65,10 +65,9 @@ pub struct Shower {
 }
 
 impl Shower {
-    pub fn new(show: Show) -> Shower {
+    pub fn new(mut show: Show) -> Shower {
         let tree = !matches!(show.form, Form::Summary | Form::Tabs | Form::Quiet);
-        let fields =
-            tree || show.filter.is_some() || show.statistics.iter().any(Statistic::wants_fields);
+        let fields = tree || show.filter.is_some() || !show.statistics.is_empty();
         let columns = match &show.form {
             Form::Fields(fields) => fields.has_columns(),
             Form::Quiet => false,
@@ -82,7 +81,7 @@ impl Shower {
         let want = Want { fields, labels, columns };
         Shower {
             dissector: Dissector::new(want),
-            statistics: Statistics::new(&show.statistics),
+            statistics: Statistics::new(std::mem::take(&mut show.statistics)),
             show,
             number: 0,
             first: None,
@@ -245,16 +244,18 @@ fn is_steering(c: char) -> bool {
 /// Parts of IPv6 that are protocols.
 const PARTS: [&str; 4] = ["ipv6.hopopts", "ipv6.dstopts", "ipv6.routing", "ipv6.fraghdr"];
 
+/// The protocol of a field: parts of a protocol have fields of their own.
+fn parent<'a>(protocol: &'a str, field: &str) -> &'a str {
+    let part = PARTS
+        .iter()
+        .find(|part| field.strip_prefix(**part).is_some_and(|rest| rest.starts_with('.')));
+    part.copied().unwrap_or(protocol)
+}
+
 /// A field as `tshark -G fields` lists it, without its description.
 pub fn glossary(protocol: &str, field: &crate::packet::dissect::field::Field) -> String {
-    use crate::packet::dissect::field::{Base, Kind, protocols};
-    // Parts of a protocol have fields of their own.
-    let parts = protocols().flat_map(|(_, protocol)| protocol.fields);
-    let parent = parts
-        .filter(|part| part.kind == Kind::Part)
-        .filter(|part| PARTS.contains(&part.name))
-        .find(|part| field.name.strip_prefix(part.name).is_some_and(|rest| rest.starts_with('.')));
-    let protocol = parent.map_or(protocol, |part| part.name);
+    use crate::packet::dissect::field::{Base, Kind};
+    let protocol = parent(protocol, field.name);
     if field.kind == Kind::Part {
         return format!("P\t{}\t{}", field.title, field.name);
     }

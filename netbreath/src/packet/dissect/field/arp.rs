@@ -20,7 +20,4 @@ fields! {
     DST_HW_MAC = field("arp.dst.hw_mac", "Target MAC address", Kind::Ether);
     DST_PROTO = field("arp.dst.proto", "Target protocol address", Kind::Bytes);
     DST_PROTO_IPV4 = field("arp.dst.proto_ipv4", "Target IP address", Kind::Ipv4);
-    DUPLICATE_ADDRESS_FRAME = field("arp.duplicate-address-frame", "Frame showing earlier use of IP address", Kind::Frame);
-    DUPLICATE_ADDRESS_DETECTED = field("arp.duplicate-address-detected", "Duplicate IP address configured", Kind::None);
-    PACKET_STORM_DETECTED = field("arp.packet-storm-detected", "ARP packet storm detected", Kind::None);
 }

@@ -12,7 +12,6 @@ fields! {
     SRC_OUI = field("eth.src.oui", "Source OUI", Kind::U24).base(Base::Oui);
     LEN = field("eth.len", "Length", Kind::U16);
     TYPE = field("eth.type", "Type", Kind::U16).base(Base::Hex).names(&value::ETH_TYPE);
-    INVALID_LENTYPE = field("eth.invalid_lentype", "Invalid length/type", Kind::U16).base(Base::HexDec);
     ADDR = field("eth.addr", "Address", Kind::Ether);
     ADDR_RESOLVED = field("eth.addr_resolved", "Address (resolved)", Kind::Str);
     ADDR_OUI = field("eth.addr.oui", "Address OUI", Kind::U24).base(Base::Oui);
@@ -26,5 +25,4 @@ fields! {
     SRC_IG = field("eth.src.ig", "IG bit", Kind::Bool).width(24).mask(0x10000).words("Group address (multicast/broadcast)", "Individual address (unicast)");
     LG = field("eth.lg", "LG bit", Kind::Bool).width(24).mask(0x20000).words("Locally administered address (this is NOT the factory default)", "Globally unique address (factory default)");
     IG = field("eth.ig", "IG bit", Kind::Bool).width(24).mask(0x10000).words("Group address (multicast/broadcast)", "Individual address (unicast)");
-    SRC_NOT_GROUP = field("eth.src_not_group", "Source MAC must not be a group address: IEEE 802.3-2002, Section 3.2.3(b)", Kind::None);
 }

@@ -13,19 +13,12 @@ fields! {
     NUMBER = field("frame.number", "Frame Number", Kind::U32);
     LEN = field("frame.len", "Frame length on the wire", Kind::U32);
     CAP_LEN = field("frame.cap_len", "Frame length stored into the capture file", Kind::U32);
-    MD5_HASH = field("frame.md5_hash", "Frame MD5 Hash", Kind::Str);
-    P2P_DIR = field("frame.p2p_dir", "Point-to-Point Direction", Kind::I8).names(&value::FRAME_P2P_DIR);
-    LINK_NR = field("frame.link_nr", "Link Number", Kind::U16);
-    FILE_OFF = field("frame.file_off", "File Offset", Kind::I64);
     MARKED = field("frame.marked", "Frame is marked", Kind::Bool);
     IGNORED = field("frame.ignored", "Frame is ignored", Kind::Bool);
     PROTOCOLS = field("frame.protocols", "Protocols in frame", Kind::Str);
     INTERFACE_ID = field("frame.interface_id", "Interface id", Kind::U32);
     INTERFACE_NAME = field("frame.interface_name", "Interface name", Kind::Str);
-    INTERFACE_DESCRIPTION = field("frame.interface_description", "Interface description", Kind::Str);
     PACKET_FLAGS = field("frame.packet_flags", "Packet flags", Kind::U32).base(Base::Hex);
     PACKET_FLAGS_DIRECTION = field("frame.packet_flags_direction", "Direction", Kind::U32).base(Base::Hex).mask(0x3).names(&value::FRAME_PACKET_FLAGS_DIRECTION);
-    PACKET_FLAGS_RESERVED = field("frame.packet_flags_reserved", "Reserved", Kind::U32).mask(0xfe00);
-    COMMENT = field("frame.comment", "Comment", Kind::Str);
     ENCAP_TYPE = field("frame.encap_type", "Encapsulation type", Kind::I16).names(&value::FRAME_ENCAP_TYPE);
 }

@@ -12,15 +12,10 @@ fields! {
     FLAGS_SEQUENCE_NUMBER = field("gre.flags.sequence_number", "Sequence Number Bit", Kind::Bool).width(16).mask(0x1000).words("Yes", "No");
     FLAGS_STRICT_SOURCE_ROUTE = field("gre.flags.strict_source_route", "Strict Source Route Bit", Kind::Bool).width(16).mask(0x800).words("Yes", "No");
     FLAGS_RECURSION_CONTROL = field("gre.flags.recursion_control", "Recursion control", Kind::U16).mask(0x700);
-    FLAGS_ACK = field("gre.flags.ack", "Acknowledgment", Kind::Bool).width(16).mask(0x80).words("Yes", "No");
     FLAGS_RESERVED = field("gre.flags.reserved", "Flags (Reserved)", Kind::U16).mask(0xf8);
     FLAGS_VERSION = field("gre.flags.version", "Version", Kind::U16).mask(0x7).names(&value::GRE_FLAGS_VERSION);
     CHECKSUM = field("gre.checksum", "Checksum", Kind::U16).base(Base::Hex);
-    CHECKSUM_STATUS = field("gre.checksum.status", "Checksum Status", Kind::U8).base(Base::None).names(&value::ETH_FCS_STATUS);
     OFFSET = field("gre.offset", "Offset", Kind::U16);
     KEY = field("gre.key", "Key", Kind::U32).base(Base::Hex);
-    KEY_PAYLOAD_LENGTH = field("gre.key.payload_length", "Payload Length", Kind::U16);
-    KEY_CALL_ID = field("gre.key.call_id", "Call ID", Kind::U16);
     SEQUENCE_NUMBER = field("gre.sequence_number", "Sequence Number", Kind::U32);
-    ACK_NUMBER = field("gre.ack_number", "Acknowledgment Number", Kind::U32);
 }

@@ -4,12 +4,10 @@ use super::{Kind, field};
 
 fields! {
     18, "http", "HTTP", "Hypertext Transfer Protocol";
-    NOTIFICATION = field("http.notification", "Notification", Kind::Bool);
     RESPONSE = field("http.response", "Response", Kind::Bool);
     REQUEST = field("http.request", "Request", Kind::Bool);
     RESPONSE_NUMBER = field("http.response_number", "Response number", Kind::U32);
     REQUEST_NUMBER = field("http.request_number", "Request number", Kind::U32);
-    AUTHBASIC = field("http.authbasic", "Credentials", Kind::Str);
     RESPONSE_LINE = field("http.response.line", "Response line", Kind::Str);
     REQUEST_LINE = field("http.request.line", "Request line", Kind::Str);
     REQUEST_METHOD = field("http.request.method", "Request Method", Kind::Str);
@@ -27,8 +25,6 @@ fields! {
     AUTHORIZATION = field("http.authorization", "Authorization", Kind::Str);
     PROXY_AUTHENTICATE = field("http.proxy_authenticate", "Proxy-Authenticate", Kind::Str);
     PROXY_AUTHORIZATION = field("http.proxy_authorization", "Proxy-Authorization", Kind::Str);
-    PROXY_CONNECT_HOST = field("http.proxy_connect_host", "Proxy-Connect-Hostname", Kind::Str);
-    PROXY_CONNECT_PORT = field("http.proxy_connect_port", "Proxy-Connect-Port", Kind::U16);
     WWW_AUTHENTICATE = field("http.www_authenticate", "WWW-Authenticate", Kind::Str);
     CONTENT_TYPE = field("http.content_type", "Content-Type", Kind::Str);
     CONTENT_LENGTH_HEADER = field("http.content_length_header", "Content-Length", Kind::Str);
@@ -57,20 +53,9 @@ fields! {
     LAST_MODIFIED = field("http.last_modified", "Last-Modified", Kind::Str);
     X_FORWARDED_FOR = field("http.x_forwarded_for", "X-Forwarded-For", Kind::Str);
     REQUEST_IN = field("http.request_in", "Request in frame", Kind::Frame);
-    RESPONSE_IN = field("http.response_in", "Response in frame", Kind::Frame);
-    NEXT_REQUEST_IN = field("http.next_request_in", "Next request in frame", Kind::Frame);
-    NEXT_RESPONSE_IN = field("http.next_response_in", "Next response in frame", Kind::Frame);
     PREV_REQUEST_IN = field("http.prev_request_in", "Prev request in frame", Kind::Frame);
     PREV_RESPONSE_IN = field("http.prev_response_in", "Prev response in frame", Kind::Frame);
     TIME = field("http.time", "Time since request", Kind::Rel);
-    CHUNKED_TRAILER_PART = field("http.chunked_trailer_part", "trailer-part", Kind::Str);
-    CHUNK_BOUNDARY = field("http.chunk_boundary", "Chunk boundary", Kind::Bytes);
-    CHUNK_SIZE = field("http.chunk_size", "Chunk size", Kind::U32);
     FILE_DATA = field("http.file_data", "File Data", Kind::Str);
-    UNKNOWN_HEADER = field("http.unknown_header", "Unknown header", Kind::Str);
     CHAT = field("http.chat", "Formatted text", Kind::None);
-    TE_AND_LENGTH = field("http.te_and_length", "The Content-Length and Transfer-Encoding header must not be set together", Kind::None);
-    SUBDISSECTOR_FAILED = field("http.subdissector_failed", "HTTP body subdissector failed, trying heuristic subdissector", Kind::None);
-    LEADING_CRLF = field("http.leading_crlf", "Leading CRLF previous message in the stream may have extra CRLF", Kind::None);
-    BAD_HEADER_NAME = field("http.bad_header_name", "Illegal characters found in header name", Kind::None);
 }

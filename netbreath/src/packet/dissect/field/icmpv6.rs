@@ -10,7 +10,6 @@ fields! {
     CHECKSUM_STATUS = field("icmpv6.checksum.status", "Checksum Status", Kind::U8).base(Base::None).names(&value::ETH_FCS_STATUS);
     RESERVED = field("icmpv6.reserved", "Reserved", Kind::Bytes);
     DATA = field("icmpv6.data", "Data", Kind::Bytes);
-    UNKNOWN_DATA = field("icmpv6.unknown_data", "Unknown Data", Kind::Bytes);
     MTU = field("icmpv6.mtu", "MTU", Kind::U32);
     POINTER = field("icmpv6.pointer", "Pointer", Kind::U32);
     ECHO_IDENTIFIER = field("icmpv6.echo.identifier", "Identifier", Kind::U16).base(Base::Hex);
@@ -51,12 +50,7 @@ fields! {
     OPT_PREFIX_VALID_LIFETIME = field("icmpv6.opt.prefix.valid_lifetime", "Valid Lifetime", Kind::U32).names(&value::ICMPV6_OPT_PREFIX_VALID_LIFETIME);
     OPT_PREFIX_PREFERRED_LIFETIME = field("icmpv6.opt.prefix.preferred_lifetime", "Preferred Lifetime", Kind::U32).names(&value::ICMPV6_OPT_PREFIX_VALID_LIFETIME);
     OPT_PREFIX = field("icmpv6.opt.prefix", "Prefix", Kind::Ipv6);
-    OPT_NONCE = field("icmpv6.opt.nonce", "Nonce", Kind::Bytes);
     OPT_MTU = field("icmpv6.opt.mtu", "MTU", Kind::U32);
-    OPT_RDNSS_LIFETIME = field("icmpv6.opt.rdnss.lifetime", "Lifetime", Kind::U32).names(&value::ICMPV6_OPT_RDNSS_LIFETIME);
-    OPT_RDNSS = field("icmpv6.opt.rdnss", "Recursive DNS Servers", Kind::Ipv6);
-    OPT_DNSSL_LIFETIME = field("icmpv6.opt.dnssl.lifetime", "Lifetime", Kind::U32).names(&value::ICMPV6_OPT_DNSSL_LIFETIME);
-    OPT_DNSSL = field("icmpv6.opt.dnssl", "Domain Names", Kind::Str);
     MLD_MAXIMUM_RESPONSE_DELAY = field("icmpv6.mld.maximum_response_delay", "Maximum Response Delay [ms]", Kind::U16);
     MLD_MULTICAST_ADDRESS = field("icmpv6.mld.multicast_address", "Multicast Address", Kind::Ipv6);
     MLD_MAXIMUM_RESPONSE_CODE = field("icmpv6.mld.maximum_response_code", "Maximum Response Code", Kind::U16);
@@ -74,8 +68,6 @@ fields! {
     MLDR_MAR_NB_SOURCES = field("icmpv6.mldr.mar.nb_sources", "Number of Sources", Kind::U16);
     MLDR_MAR_MULTICAST_ADDRESS = field("icmpv6.mldr.mar.multicast_address", "Multicast Address", Kind::Ipv6);
     MLDR_MAR_SOURCE_ADDRESS = field("icmpv6.mldr.mar.source_address", "Source Address", Kind::Ipv6);
-    RESP_IN = field("icmpv6.resp_in", "Response In", Kind::Frame);
-    NO_RESP = field("icmpv6.no_resp", "No response seen", Kind::None);
     RESP_TO = field("icmpv6.resp_to", "Response To", Kind::Frame);
     RESPTIME = field("icmpv6.resptime", "Response Time", Kind::Double);
     CHECKSUM_BAD_EXPERT = field("icmpv6.checksum_bad.expert", "Bad checksum", Kind::None);

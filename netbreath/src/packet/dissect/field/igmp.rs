@@ -19,6 +19,4 @@ fields! {
     RECORD_TYPE = field("igmp.record_type", "Record Type", Kind::U8).names(&value::IGMP_RECORD_TYPE);
     AUX_DATA_LEN = field("igmp.aux_data_len", "Aux Data Len", Kind::U8);
     MADDR = field("igmp.maddr", "Multicast Address", Kind::Ipv4);
-    DATA = field("igmp.data", "Data", Kind::Bytes);
-    MAX_RESP_EXP = field("igmp.max_resp.exp", "Exponent", Kind::U8).base(Base::Hex).mask(0x70);
 }

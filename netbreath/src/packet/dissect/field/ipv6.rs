@@ -14,7 +14,6 @@ fields! {
     HLIM = field("ipv6.hlim", "Hop Limit", Kind::U8);
     SRC = field("ipv6.src", "Source Address", Kind::Ipv6);
     SRC_HOST = field("ipv6.src_host", "Source Host", Kind::Str);
-    SRC_EMBED_IPV4 = field("ipv6.src_embed_ipv4", "Source Embedded IPv4", Kind::Ipv4);
     DST = field("ipv6.dst", "Destination Address", Kind::Ipv6);
     DST_HOST = field("ipv6.dst_host", "Destination Host", Kind::Str);
     ADDR = field("ipv6.addr", "Source or Destination Address", Kind::Ipv6);
@@ -25,12 +24,9 @@ fields! {
     OPT_TYPE_CHANGE = field("ipv6.opt.type.change", "May Change", Kind::Bool).width(8).mask(0x20).words("Yes", "No");
     OPT_TYPE_REST = field("ipv6.opt.type.rest", "Low-Order Bits", Kind::U8).base(Base::Hex).mask(0x1f);
     OPT_LENGTH = field("ipv6.opt.length", "Length", Kind::U8);
-    OPT_PAD1 = field("ipv6.opt.pad1", "Pad1", Kind::None);
     OPT_PADN = field("ipv6.opt.padn", "PadN", Kind::Bytes);
     OPT_ROUTER_ALERT = field("ipv6.opt.router_alert", "Router Alert", Kind::U16).names(&value::IPV6_OPT_ROUTER_ALERT);
-    OPT_JUMBO = field("ipv6.opt.jumbo", "Payload Length", Kind::U32);
     OPT_UNKNOWN = field("ipv6.opt.unknown", "Unknown Option Payload", Kind::Bytes);
-    PLEN_EXCEEDS_FRAMING = field("ipv6.plen_exceeds_framing", "IPv6 payload length does not match expected framing length", Kind::None);
     HOPOPTS_NXT = field("ipv6.hopopts.nxt", "Next Header", Kind::U8).names(&value::IP_PROTO);
     HOPOPTS_LEN = field("ipv6.hopopts.len", "Length", Kind::U8);
     HOPOPTS_LEN_OCT = field("ipv6.hopopts.len_oct", "Length", Kind::U16);
@@ -40,9 +36,6 @@ fields! {
     ROUTING_TYPE = field("ipv6.routing.type", "Type", Kind::U8).names(&value::IPV6_ROUTING_TYPE);
     ROUTING_SEGLEFT = field("ipv6.routing.segleft", "Segments Left", Kind::U8);
     ROUTING_UNKNOWN_DATA = field("ipv6.routing.unknown_data", "Type-Specific Data", Kind::Bytes);
-    ROUTING_SRC_RESERVED = field("ipv6.routing.src.reserved", "Reserved", Kind::Bytes);
-    ROUTING_SRC_ADDR = field("ipv6.routing.src.addr", "Address", Kind::Ipv6);
-    ROUTING_MIPV6_HOME_ADDRESS = field("ipv6.routing.mipv6.home_address", "Home Address", Kind::Ipv6);
     ROUTING_SRH_LAST_ENTRY = field("ipv6.routing.srh.last_entry", "Last Entry", Kind::U8);
     ROUTING_SRH_FLAGS = field("ipv6.routing.srh.flags", "Flags", Kind::U8).base(Base::Hex);
     ROUTING_SRH_TAG = field("ipv6.routing.srh.tag", "Tag", Kind::Bytes);

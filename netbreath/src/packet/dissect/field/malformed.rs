@@ -4,6 +4,5 @@ use super::{Kind, field};
 
 fields! {
     28, "_ws.malformed", "Malformed packet", "Malformed Packet";
-    DISSECTOR_BUG = field("_ws.malformed.dissector_bug", "Dissector bug", Kind::None);
     EXPERT = field("_ws.malformed.expert", "Malformed Packet (Exception occurred)", Kind::None);
 }

@@ -20,10 +20,4 @@ fields! {
     XMT = field("ntp.xmt", "Transmit Timestamp", Kind::Abs);
     KEYID = field("ntp.keyid", "Key ID", Kind::Bytes);
     MAC = field("ntp.mac", "Message Authentication Code", Kind::Bytes);
-    PADDING = field("ntp.padding", "Padding", Kind::Bytes);
-    KEY_TYPE = field("ntp.key_type", "Key type", Kind::U8).names(&value::NTP_KEY_TYPE);
-    RESPONSE_IN = field("ntp.response_in", "Response In", Kind::Frame);
-    REQUEST_IN = field("ntp.request_in", "Request In", Kind::Frame);
-    DELTA_TIME = field("ntp.delta_time", "Delta Time", Kind::Rel);
-    EXT = field("ntp.ext", "Extension", Kind::None);
 }

@@ -11,9 +11,6 @@ fields! {
     SRC_IPV4 = field("sll.src.ipv4", "Source", Kind::Ipv4);
     SRC_OTHER = field("sll.src.other", "Source", Kind::Bytes);
     UNUSED = field("sll.unused", "Unused", Kind::Bytes);
-    LTYPE = field("sll.ltype", "Protocol", Kind::U16).base(Base::Hex).names(&value::SLL_LTYPE);
-    GRETYPE = field("sll.gretype", "Protocol", Kind::U16).base(Base::Hex).names(&value::SLL_GRETYPE);
     ETYPE = field("sll.etype", "Protocol", Kind::U16).base(Base::Hex).names(&value::ETH_TYPE);
-    TRAILER = field("sll.trailer", "Trailer", Kind::Bytes);
     IFINDEX = field("sll.ifindex", "Interface index", Kind::U32);
 }

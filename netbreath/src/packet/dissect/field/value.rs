@@ -73,42 +73,6 @@ pub static ARP_OPCODE: Names = &[
     (0xffff, "reserved"),
 ];
 
-pub static DHCP_OPTION_CLIENT_SYSTEM_ARCHITECTURE: Names = &[
-    (0, "IA x86 PC"),
-    (1, "NEC/PC98"),
-    (2, "IA64 PC"),
-    (3, "DEC Alpha"),
-    (4, "ArcX86"),
-    (5, "Intel Lean Client"),
-    (6, "EFI IA32"),
-    (7, "EFI x64"),
-    (8, "EFI Xscale"),
-    (9, "EFI BC"),
-    (10, "ARM 32-bit UEFI"),
-    (11, "ARM 64-bit UEFI"),
-    (12, "PowerPC Open Firmware"),
-    (13, "PowerPC ePAPR"),
-    (14, "POWER OPAL v3"),
-    (15, "x86 UEFI HTTP"),
-    (16, "x64 UEFI HTTP"),
-    (17, "EBC UEFI HTTP"),
-    (18, "ARM 32-bit UEFI HTTP"),
-    (19, "ARM 64-bit UEFI HTTP"),
-    (20, "PC/AT HTTP"),
-    (21, "ARM 32-bit uboot"),
-    (22, "ARM 64-bit uboot"),
-    (23, "ARM 32-bit uboot HTTP"),
-    (24, "ARM 64-bit uboot HTTP"),
-    (25, "RISC-V 32-bit UEFI"),
-    (26, "RISC-V 32-bit UEFI HTTP"),
-    (27, "RISC-V 64-bit UEFI"),
-    (28, "RISC-V 64-bit UEFI HTTP"),
-    (29, "RISC-V 128-bit UEFI"),
-    (30, "RISC-V 128-bit UEFI HTTP"),
-    (31, "s390 Basic"),
-    (32, "s390 Extended"),
-];
-
 pub static DHCP_OPTION_DHCP: Names = &[
     (1, "Discover"),
     (2, "Offer"),
@@ -128,12 +92,6 @@ pub static DHCP_OPTION_DHCP: Names = &[
     (16, "Active LeaseQuery"),
     (17, "Lease Query Status"),
     (18, "TLS"),
-];
-
-pub static DHCP_OPTION_OPTION_OVERLOAD: Names = &[
-    (1, "Boot file name holds options"),
-    (2, "Server host name holds options"),
-    (3, "Boot file and server host names hold options"),
 ];
 
 pub static DHCP_TYPE: Names = &[(1, "Boot Request"), (2, "Boot Reply")];
@@ -169,8 +127,6 @@ pub static DNS_FLAGS_RCODE: Names = &[
     (22, "Bad Truncation"),
     (23, "Bad/missing Server Cookie"),
 ];
-
-pub static DNS_OPT_CLIENT_FAMILY: Names = &[(1, "IPv4"), (2, "IPv6")];
 
 pub static DNS_OPT_CODE: Names = &[
     (0, "Reserved"),
@@ -318,8 +274,6 @@ pub static FRAME_ENCAP_TYPE: Names = &[
     (210, "Linux cooked-mode capture v2"),
 ];
 
-pub static FRAME_P2P_DIR: Names = &[(0, "Sent"), (1, "Received"), (0xffffffff, "Unknown")];
-
 pub static FRAME_PACKET_FLAGS_DIRECTION: Names = &[(0, "Unknown"), (1, "Inbound"), (2, "Outbound")];
 
 pub static GRE_FLAGS_VERSION: Names = &[(0, "GRE"), (1, "Enhanced GRE")];
@@ -348,13 +302,7 @@ pub static ICMPV6_MLDR_MAR_RECORD_TYPE: Names = &[
 pub static ICMPV6_ND_RA_FLAG_PRF: Names =
     &[(0, "Medium"), (1, "High"), (2, "Reserved"), (3, "Low")];
 
-pub static ICMPV6_OPT_DNSSL_LIFETIME: Names =
-    &[(0, "DNSSL domain name MUST no longer be used"), (0xffffffff, "Infinity")];
-
 pub static ICMPV6_OPT_PREFIX_VALID_LIFETIME: Names = &[(0xffffffff, "Infinity")];
-
-pub static ICMPV6_OPT_RDNSS_LIFETIME: Names =
-    &[(0, "RDNSS address MUST no longer be used"), (0xffffffff, "Infinity")];
 
 pub static ICMPV6_OPT_TYPE: Names = &[
     (1, "Source link-layer address"),
@@ -559,12 +507,6 @@ pub static IP_DSFIELD_ECN: Names = &[
     (3, "Congestion Experienced"),
 ];
 
-pub static IP_OPT_FLAG: Names = &[
-    (0, "Time stamps only"),
-    (1, "Time stamp and address"),
-    (3, "Time stamps for prespecified addresses"),
-];
-
 pub static IP_OPT_TYPE_CLASS: Names = &[
     (0, "Control"),
     (1, "Reserved for future use"),
@@ -692,8 +634,6 @@ pub static NTP_FLAGS_VN: Names = &[
     (7, "reserved"),
 ];
 
-pub static NTP_KEY_TYPE: Names = &[(0, "MD5"), (1, "SHA")];
-
 pub static NULL_FAMILY: Names = &[
     (2, "IP"),
     (7, "OSI"),
@@ -708,62 +648,6 @@ pub static QUIC_HEADER_FORM: Names = &[(0, "Short Header"), (1, "Long Header")];
 
 pub static QUIC_LONG_PACKET_TYPE: Names =
     &[(0, "Initial"), (1, "0-RTT"), (2, "Handshake"), (3, "Retry")];
-
-pub static QUIC_LONG_PACKET_TYPE_V2: Names =
-    &[(0, "Retry"), (1, "Initial"), (2, "0-RTT"), (3, "Handshake")];
-
-pub static QUIC_PACKET_NUMBER_LENGTH: Names =
-    &[(0, "1 bytes"), (1, "2 bytes"), (2, "3 bytes"), (3, "4 bytes")];
-
-pub static SLL_GRETYPE: Names = &[
-    (0, "Possible GRE keepalive packet"),
-    (254, "OSI"),
-    (2048, "IP"),
-    (2054, "ARP"),
-    (0x2000, "CDP (Cisco)"),
-    (0x2001, "NHRP"),
-    (0x22eb, "ERSPAN III"),
-    (0x6400, "MIKROTIK EoIP"),
-    (0x6558, "Transparent Ethernet bridging"),
-    (0x6559, "Frame Relay"),
-    (0x8137, "IPX"),
-    (0x8200, "ARUBA WLAN"),
-    (0x8210, "ARUBA WLAN"),
-    (0x8220, "ARUBA WLAN"),
-    (0x8230, "ARUBA WLAN"),
-    (0x8240, "ARUBA WLAN"),
-    (0x8250, "ARUBA WLAN"),
-    (0x8260, "ARUBA WLAN"),
-    (0x8270, "ARUBA WLAN"),
-    (0x8280, "ARUBA WLAN"),
-    (0x8290, "ARUBA WLAN"),
-    (0x82a0, "ARUBA WLAN"),
-    (0x82b0, "ARUBA WLAN"),
-    (0x82c0, "ARUBA WLAN"),
-    (0x82d0, "ARUBA WLAN"),
-    (0x82e0, "ARUBA WLAN"),
-    (0x82f0, "ARUBA WLAN"),
-    (0x8300, "ARUBA WLAN"),
-    (0x8310, "ARUBA WLAN"),
-    (0x8320, "ARUBA WLAN"),
-    (0x8330, "ARUBA WLAN"),
-    (0x8340, "ARUBA WLAN"),
-    (0x8350, "ARUBA WLAN"),
-    (0x8360, "ARUBA WLAN"),
-    (0x8370, "ARUBA WLAN"),
-    (0x86dd, "IPv6"),
-    (0x880b, "PPP"),
-    (0x883e, "WCCP"),
-    (0x8847, "MPLS label switched packet"),
-    (0x8881, "CDMA2000 A10 Unstructured byte stream"),
-    (0x88be, "ERSPAN"),
-    (0x88d2, "CDMA2000 A10 3GPP2 Packet"),
-    (0x8909, "CiscoMetaData"),
-    (0x894f, "Network Service Header"),
-    (0x9000, "ARUBA WLAN"),
-    (0xb7ea, "Huawei GRE bonding"),
-    (0xfeae, "AIROHIVE AP AP"),
-];
 
 pub static SLL_HATYPE: Names = &[
     (0, "NET/ROM pseudo"),
@@ -799,8 +683,6 @@ pub static SLL_HATYPE: Names = &[
     (0xfffe, "zero header length"),
 ];
 
-pub static SLL_LTYPE: Names = &[];
-
 pub static SLL_PKTTYPE: Names = &[
     (0, "Unicast to us"),
     (1, "Broadcast"),
@@ -824,18 +706,6 @@ pub static TCP_OPTIONS_EXPERIMENTAL_EXID: Names = &[
     (0xe2d4, "Shared Memory communications over RMDA protocol"),
     (0xf989, "Fast Open"),
     (0xf990, "Low Latency"),
-];
-
-pub static TCP_OPTIONS_MPTCP_SUBTYPE: Names = &[
-    (0, "Multipath Capable"),
-    (1, "Join Connection"),
-    (2, "Data Sequence Signal"),
-    (3, "Add Address"),
-    (4, "Remove Address"),
-    (5, "Change Subflow Priority"),
-    (6, "TCP Fallback"),
-    (7, "Fast Close"),
-    (8, "TCP Reset"),
 ];
 
 pub static TCP_OPTION_KIND: Names = &[
@@ -920,11 +790,6 @@ pub static TLS_ALERT_MESSAGE_DESC: Names = &[
 
 pub static TLS_ALERT_MESSAGE_LEVEL: Names = &[(1, "Warning"), (2, "Fatal")];
 
-pub static TLS_EXTENSION_PSK_KE_MODE: Names = &[
-    (0, "PSK-only key establishment (psk_ke)"),
-    (1, "PSK with (EC)DHE key establishment (psk_dhe_ke)"),
-];
-
 pub static TLS_HANDSHAKE_CIPHERSUITE: Names = &[
     (0, "TLS_NULL_WITH_NULL_NULL"),
     (10, "TLS_RSA_WITH_3DES_EDE_CBC_SHA"),
@@ -965,69 +830,6 @@ pub static TLS_HANDSHAKE_CIPHERSUITE: Names = &[
     (0xcca8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
     (0xcca9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"),
     (0xccaa, "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
-];
-
-pub static TLS_HANDSHAKE_COMP_METHOD: Names = &[(0, "null"), (1, "DEFLATE"), (64, "LZS")];
-
-pub static TLS_HANDSHAKE_EXTENSIONS_EC_POINT_FORMAT: Names =
-    &[(0, "uncompressed"), (1, "ansiX962_compressed_prime"), (2, "ansiX962_compressed_char2")];
-
-pub static TLS_HANDSHAKE_EXTENSIONS_SERVER_NAME_TYPE: Names = &[(0, "host_name")];
-
-pub static TLS_HANDSHAKE_EXTENSIONS_STATUS_REQUEST_TYPE: Names = &[(1, "OCSP"), (2, "OCSP Multi")];
-
-pub static TLS_HANDSHAKE_EXTENSIONS_SUPPORTED_GROUP: Names = &[
-    (1, "sect163k1"),
-    (2, "sect163r1"),
-    (3, "sect163r2"),
-    (4, "sect193r1"),
-    (5, "sect193r2"),
-    (6, "sect233k1"),
-    (7, "sect233r1"),
-    (8, "sect239k1"),
-    (9, "sect283k1"),
-    (10, "sect283r1"),
-    (11, "sect409k1"),
-    (12, "sect409r1"),
-    (13, "sect571k1"),
-    (14, "sect571r1"),
-    (15, "secp160k1"),
-    (16, "secp160r1"),
-    (17, "secp160r2"),
-    (18, "secp192k1"),
-    (19, "secp192r1"),
-    (20, "secp224k1"),
-    (21, "secp224r1"),
-    (22, "secp256k1"),
-    (23, "secp256r1"),
-    (24, "secp384r1"),
-    (25, "secp521r1"),
-    (26, "brainpoolP256r1"),
-    (27, "brainpoolP384r1"),
-    (28, "brainpoolP512r1"),
-    (29, "x25519"),
-    (30, "x448"),
-    (256, "ffdhe2048"),
-    (257, "ffdhe3072"),
-    (258, "ffdhe4096"),
-    (259, "ffdhe6144"),
-    (260, "ffdhe8192"),
-    (2570, "Reserved (GREASE)"),
-    (0x1a1a, "Reserved (GREASE)"),
-    (0x2a2a, "Reserved (GREASE)"),
-    (0x3a3a, "Reserved (GREASE)"),
-    (0x4a4a, "Reserved (GREASE)"),
-    (0x5a5a, "Reserved (GREASE)"),
-    (0x6a6a, "Reserved (GREASE)"),
-    (0x7a7a, "Reserved (GREASE)"),
-    (0x8a8a, "Reserved (GREASE)"),
-    (0x9a9a, "Reserved (GREASE)"),
-    (0xaaaa, "Reserved (GREASE)"),
-    (0xbaba, "Reserved (GREASE)"),
-    (0xcaca, "Reserved (GREASE)"),
-    (0xdada, "Reserved (GREASE)"),
-    (0xeaea, "Reserved (GREASE)"),
-    (0xfafa, "Reserved (GREASE)"),
 ];
 
 pub static TLS_HANDSHAKE_EXTENSIONS_SUPPORTED_VERSION: Names = &[
@@ -1131,85 +933,12 @@ pub static TLS_HANDSHAKE_EXTENSION_TYPE: Names = &[
     (0xffce, "encrypted_server_name"),
 ];
 
-pub static TLS_HANDSHAKE_SIG_HASH_ALG: Names = &[
-    (513, "rsa_pkcs1_sha1"),
-    (515, "ecdsa_sha1"),
-    (1025, "rsa_pkcs1_sha256"),
-    (1027, "ecdsa_secp256r1_sha256"),
-    (1281, "rsa_pkcs1_sha384"),
-    (1283, "ecdsa_secp384r1_sha384"),
-    (1537, "rsa_pkcs1_sha512"),
-    (1539, "ecdsa_secp521r1_sha512"),
-    (1800, "sm2sig_sm3"),
-    (2052, "rsa_pss_rsae_sha256"),
-    (2053, "rsa_pss_rsae_sha384"),
-    (2054, "rsa_pss_rsae_sha512"),
-    (2055, "ed25519"),
-    (2056, "ed448"),
-    (2057, "rsa_pss_pss_sha256"),
-    (2058, "rsa_pss_pss_sha384"),
-    (2059, "rsa_pss_pss_sha512"),
-    (0xfe0b, "falcon512"),
-    (0xfe0c, "p256_falcon512"),
-    (0xfe0d, "rsa3072_falcon512"),
-    (0xfe0e, "falcon1024"),
-    (0xfe0f, "p521_falcon1024"),
-    (0xfe1b, "picnic3l1"),
-    (0xfe1c, "p256_picnic3l1"),
-    (0xfe1d, "rsa3072_picnic3l1"),
-    (0xfe27, "rainbowIclassic"),
-    (0xfe28, "p256_rainbowIclassic"),
-    (0xfe29, "rsa3072_rainbowIclassic"),
-    (0xfe3c, "rainbowVclassic"),
-    (0xfe3d, "p521_rainbowVclassic"),
-    (0xfe42, "sphincsharaka128frobust"),
-    (0xfe43, "p256_sphincsharaka128frobust"),
-    (0xfe44, "rsa3072_sphincsharaka128frobust"),
-    (0xfe5e, "sphincssha256128frobust"),
-    (0xfe5f, "p256_sphincssha256128frobust"),
-    (0xfe60, "rsa3072_sphincssha256128frobust"),
-    (0xfe7a, "sphincsshake256128frobust"),
-    (0xfe7b, "p256_sphincsshake256128frobust"),
-    (0xfe7c, "rsa3072_sphincsshake256128frobust"),
-    (0xfe96, "picnicl1full"),
-    (0xfe97, "p256_picnicl1full"),
-    (0xfe98, "rsa3072_picnicl1full"),
-    (0xfea0, "dilithium2"),
-    (0xfea1, "p256_dilithium2"),
-    (0xfea2, "rsa3072_dilithium2"),
-    (0xfea3, "dilithium3"),
-    (0xfea4, "p384_dilithium3"),
-    (0xfea5, "dilithium5"),
-    (0xfea6, "p521_dilithium5"),
-    (0xfea7, "dilithium2_aes"),
-    (0xfea8, "p256_dilithium2_aes"),
-    (0xfea9, "rsa3072_dilithium2_aes"),
-    (0xfeaa, "dilithium3_aes"),
-    (0xfeab, "p384_dilithium3_aes"),
-    (0xfeac, "dilithium5_aes"),
-    (0xfead, "p521_dilithium5_aes"),
-];
-
-pub static TLS_HANDSHAKE_SIG_HASH_HASH: Names = &[
-    (0, "None"),
-    (1, "MD5"),
-    (2, "SHA1"),
-    (3, "SHA224"),
-    (4, "SHA256"),
-    (5, "SHA384"),
-    (6, "SHA512"),
-    (7, "SM3"),
-];
-
-pub static TLS_HANDSHAKE_SIG_HASH_SIG: Names =
-    &[(0, "Anonymous"), (1, "RSA"), (2, "DSA"), (3, "ECDSA"), (4, "SM2")];
-
 pub static TLS_HANDSHAKE_TYPE: Names = &[
     (0, "Error"),
     (1, "Client Hello"),
-    (2, "Client Master Key"),
+    (2, "Server Hello"),
     (3, "Client Finished"),
-    (4, "Server Hello"),
+    (4, "New Session Ticket"),
     (5, "Server Verify"),
     (6, "Server Finished"),
     (7, "Request Certificate"),

@@ -5,10 +5,7 @@ use super::{Base, Kind, field, value};
 fields! {
     2, "vlan", "VLAN", "802.1Q Virtual LAN";
     PRIORITY = field("vlan.priority", "Priority", Kind::U16).mask(0xe000).names(&value::VLAN_PRIORITY);
-    CFI = field("vlan.cfi", "CFI", Kind::Bool).width(16).mask(0x1000).words("Non-canonical", "Canonical");
     DEI = field("vlan.dei", "DEI", Kind::Bool).width(16).mask(0x1000).words("Eligible", "Ineligible");
     ID = field("vlan.id", "ID", Kind::U16).mask(0xfff);
     ETYPE = field("vlan.etype", "Type", Kind::U16).base(Base::Hex).names(&value::ETH_TYPE);
-    LEN = field("vlan.len", "Length", Kind::U16);
-    TRAILER = field("vlan.trailer", "Trailer", Kind::Bytes);
 }

@@ -556,7 +556,8 @@ fn findings(model: &Model, world: &World, area: Rect, brush: &mut Brush<'_>, hit
     }
     let chosen = hits.index.checked_sub(hits.offset).and_then(|place| page.rows.get(place));
     if let Some(told) = chosen {
-        let text = format!("{}.", told.finding.lint.lesson());
+        let lint = told.finding.lint;
+        let text = format!("{} (netbreath explain {})", lint.lesson(), lint.topic());
         let top = area.bottom() - lesson as u16;
         for (place, line) in wrapped(&text, area.width.into()).iter().take(lesson).enumerate() {
             brush.put(area.x, top + place as u16, area.width, line, Ink::Title);
