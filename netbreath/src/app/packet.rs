@@ -98,7 +98,7 @@ pub fn show_packets(args: &TcpdumpArgs) -> Result<ExitCode, Failure> {
         let links = network.links(false).context("cannot ask for interfaces")?;
         return print(view::tcpdump::list(&links).as_bytes());
     }
-    let plan = plan::tcpdump::tcpdump(args)?;
+    let plan = plan::tcpdump::tcpdump(args, host::System.terminal())?;
     let brief = plan.to == To::Lines;
     let printer = |waits: bool| -> Result<Shape, Failure> {
         if !brief {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::Way;
+use super::{Explain, Way};
 
 /// Show packets as tcpdump does; -k adds whose they are
 ///
@@ -142,7 +142,10 @@ pub struct TcpdumpArgs {
 
     /// Say which part of the filter runs where, and capture nothing
     #[arg(short = 'd', action = ArgAction::Count)]
-    pub explain: u8,
+    pub code: u8,
+
+    #[command(flatten)]
+    pub lesson: Explain,
 
     /// Whose words are used where systems differ
     #[arg(long, value_enum, default_value_t, value_name = "SYSTEM")]
@@ -173,6 +176,7 @@ const EXAMPLES: &str = "\
 Examples:
   sudo netbreath tcpdump -i lo port 8080 -nn
   sudo netbreath tcpdump -i lo -nnk port 8080
+  sudo netbreath tcpdump -i lo -nn --explain port 8080
   netbreath tcpdump -nn -X -r today.pcapng
 `netbreath tcpdump --help` tells more.";
 

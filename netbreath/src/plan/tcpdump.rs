@@ -9,6 +9,8 @@ use super::capture::To;
 use crate::capture::rotation::Rotation;
 use crate::cli::CaptureArgs;
 use crate::cli::tcpdump::{StyleName, TcpdumpArgs};
+use crate::host::Terminal;
+use crate::lesson::line::Explained;
 use crate::view::tcpdump::{Dialect, Dump, Style, Times};
 
 /// A question to packets that makes sense.
@@ -54,7 +56,7 @@ pub enum Error {
 }
 
 /// What `args` mean.
-pub fn tcpdump(args: &TcpdumpArgs) -> Result<Tcpdump, Error> {
+pub fn tcpdump(args: &TcpdumpArgs, terminal: Terminal) -> Result<Tcpdump, Error> {
     let filter = match &args.filter_file {
         None => args.filter.join(" "),
         Some(path) => fs::read_to_string(path)
@@ -88,15 +90,19 @@ pub fn tcpdump(args: &TcpdumpArgs) -> Result<Tcpdump, Error> {
             direction: args.direction,
             snap_len: args.snap_len.filter(|len| *len > 0).unwrap_or(262_144),
             ring_size: args.buffer.map_or("32M".to_owned(), |kib| format!("{kib}K")),
-            explain: args.explain > 0,
+            explain: args.code > 0,
             pcap: args.pcap,
             write: args.write.clone(),
             ready_file: args.ready_file.clone(),
             ..CaptureArgs::default()
         })),
     };
+    let explained = args.lesson.explain.then(|| {
+        let language = args.lesson.lang.unwrap_or(terminal.language);
+        Explained::new(language, terminal.width.map(usize::from))
+    });
     Ok(Tcpdump {
-        style: style(args),
+        style: Style { explained, ..style(args) },
         names: args.numeric == 0,
         from,
         to,
@@ -171,6 +177,7 @@ fn style(args: &TcpdumpArgs) -> Style {
             StyleName::Linux => Dialect::Linux,
             StyleName::Macos => Dialect::Macos,
         },
+        explained: None,
     }
 }
 
@@ -193,7 +200,7 @@ mod tests {
         let plan = |change: fn(&mut TcpdumpArgs)| {
             let mut args = TcpdumpArgs::default();
             change(&mut args);
-            tcpdump(&args).map_err(|error| error.to_string())
+            tcpdump(&args, Terminal::default()).map_err(|error| error.to_string())
         };
         assert!(plan(|_| {}).is_ok());
         assert!(

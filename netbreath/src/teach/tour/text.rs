@@ -106,7 +106,7 @@ pub const STEPS: [Step; 7] = [
         ),
         classic: "tcpdump -i lo port {port} -nn",
         modern: "tshark -i lo -f 'port {port}'",
-        netbreath: "sudo netbreath capture -i lo 'port {port}'",
+        netbreath: "sudo netbreath tcpdump -i lo port {port} -nn",
         screens: &[("netstat -antp", "connection")],
         columns: &[],
     },

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use crate::event::network::{Link, LinkFlags};
 use crate::event::packet::Packet;
+use crate::lesson::line::Explained;
 
 mod arp;
 mod checksum;
@@ -101,6 +102,8 @@ pub struct Style {
     /// -k
     pub owners: bool,
     pub dialect: Dialect,
+    /// --explain
+    pub explained: Option<Explained>,
 }
 
 /// Writes packets, and remembers what later ones refer to.
@@ -119,6 +122,8 @@ pub struct Printer {
     link_len: usize,
     depth: u32,
     count: u64,
+    /// The flags of TCP that the packet has.
+    flags: Option<u8>,
 }
 
 impl Printer {
@@ -134,6 +139,7 @@ impl Printer {
             link_len: 0,
             depth: 0,
             count: 0,
+            flags: None,
         }
     }
 
@@ -170,6 +176,7 @@ impl Printer {
         self.protocol = "";
         self.link_len = 0;
         self.depth = 0;
+        self.flags = None;
         let link_type = packet.interface.as_ref().map_or(1, |interface| interface.link_type);
         if let Err(Cut) = self.link(link_type, data, packet.len) {
             self.cut();
@@ -186,6 +193,9 @@ impl Printer {
             }
         }
         self.out.push(b'\n');
+        if let (Some(explained), Some(flags)) = (self.style.explained, self.flags) {
+            explained.flags(&tcp::letters(flags), &mut self.out);
+        }
     }
 
     /// Says so of lengths that cannot be.

@@ -17,6 +17,13 @@ const URG: u8 = 32;
 
 const FLAGS: &Words =
     &[(1, "F"), (2, "S"), (4, "R"), (8, "P"), (16, "."), (32, "U"), (64, "E"), (128, "W")];
+/// The letters of flags.
+pub(super) fn letters(flags: u8) -> String {
+    let set = FLAGS.iter().filter(|(bit, _)| u32::from(flags) & bit != 0);
+    let letters: String = set.map(|(_, letter)| *letter).collect();
+    if letters.is_empty() { "none".to_owned() } else { letters }
+}
+
 /// Bytes of a reset's data that are shown.
 const MOST_OF_RESET: usize = 30;
 /// Connections whose first numbers are remembered, in each of two generations.
@@ -104,6 +111,7 @@ impl Printer {
         }
         let (mut seq, mut ack) = (u32(data, 4)?, u32(data, 8)?);
         let flags = u8(data, 13)?;
+        self.flags = Some(flags);
         self.text("Flags [");
         self.bits(FLAGS, flags.into(), "", "none");
         self.text("]");

@@ -200,3 +200,22 @@ fn owners_stand_before_the_packet_in_the_words_of_each_system() {
         line(with(Dialect::Macos), &packet).starts_with("(lo, proc di^[g:7 > named:8, out) IP ")
     );
 }
+
+#[test]
+fn a_segment_is_explained_by_its_flags() {
+    use crate::lesson::Language;
+
+    let ends = || PacketBuilder::ipv4([10; 4], [11; 4], 64);
+    let (mut syn, mut datagram) = (Vec::new(), Vec::new());
+    ends().tcp(40_000, 80, 1, 2).syn().ack(3).write(&mut syn, b"").unwrap();
+    ends().udp(40_000, 80).write(&mut datagram, b"x").unwrap();
+    let explained = |data: &[u8], language| {
+        let explained = Some(Explained::new(language, None));
+        line(Style { explained, ..Style::default() }, &packet(101, data, data.len() as u32))
+    };
+    let english = explained(&syn, Language::En);
+    assert!(english.contains("Flags [S.]") && english.contains("\n    SYN and ACK"), "{english}");
+    let japanese = explained(&syn, Language::Ja);
+    assert!(japanese.contains("\n    SYN+ACK: 了解した"), "{japanese}");
+    assert_eq!(explained(&datagram, Language::En).lines().count(), 1);
+}
