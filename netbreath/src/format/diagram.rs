@@ -269,7 +269,10 @@ fn html(all: &[Ladder], moments: &[Moment], language: Language) -> String {
         "<!DOCTYPE html>\n<html lang=\"{lang}\"><head><meta charset=\"utf-8\"><title>{title}</title>\n\
          <style>body{{margin:0;font:16px sans-serif;display:flex;flex-wrap:wrap}}main{{padding:1em}}\
          aside{{position:sticky;top:0;align-self:flex-start;max-width:26em;padding:1em}}\
-         button{{font-size:1.2em;padding:.2em 1em}}#say{{line-height:1.6;min-height:12em}}</style></head>\n\
+         button{{font-size:1.2em;padding:.2em 1em}}#say{{line-height:1.6;min-height:12em}}\
+         @media(max-width:1180px){{aside{{top:auto;bottom:0;width:100%;max-width:none;\
+         background:#fff;border-top:1px solid #888;padding:0 1em;box-sizing:border-box}}\
+         #say{{min-height:5em}}aside p{{margin:.5em 0}}}}</style></head>\n\
          <body><main>{drawing}</main><aside><p>{keys}</p><p><button id=\"back\">&larr;</button> \
          <button id=\"on\">&rarr;</button> <span id=\"place\"></span></p><p id=\"say\"></p></aside>\n\
          <script>\nconst steps={steps};\nconst rungs=document.querySelectorAll('.rung');\nlet at=0;\n\
