@@ -99,7 +99,8 @@ fn summary(answer: &Answer, unicode: bool, out: &mut Vec<u8>) {
         inodes.len()
     };
     let listeners = count(waits);
-    let connections = count(|socket| !waits(socket));
+    let past = count(is_past);
+    let connections = count(|socket| !waits(socket) && !is_past(socket));
     match answer.users.as_slice() {
         [] => out.extend_from_slice(b"no process holds it"),
         users => {
@@ -122,6 +123,7 @@ fn summary(answer: &Answer, unicode: bool, out: &mut Vec<u8>) {
     };
     say(out, listeners, "one socket waits for peers", "sockets wait for peers");
     say(out, connections, "one connection", "connections");
+    say(out, past, "one connection is over (TIME_WAIT)", "connections are over (TIME_WAIT)");
     out.extend_from_slice(b".\n");
 }
 
@@ -130,6 +132,11 @@ fn waits(socket: &Socket) -> bool {
         proto if proto.is_tcp() => socket.state == TcpState::Listen,
         _ => socket.state == TcpState::Close,
     }
+}
+
+/// Both sides have closed it: only its name is kept for a while.
+fn is_past(socket: &Socket) -> bool {
+    socket.proto.is_tcp() && socket.state == TcpState::TimeWait
 }
 
 fn paragraph(user: &User, unicode: bool, out: &mut Vec<u8>) {
@@ -397,3 +404,45 @@ const fn field(key: &'static str, read: fn(&Row) -> Cell<'_>) -> Field<Row> {
 
 /// The kinds of sockets that a port is about.
 pub const PROTOS: [Proto; 3] = [Proto::Tcp, Proto::Udp, Proto::UdpLite];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::socket::{Detail, Ends, Timer};
+
+    fn socket(state: TcpState, cookie: u64) -> Socket {
+        let end = |port| Endpoint { addr: [127, 0, 0, 1].into(), port };
+        Socket {
+            proto: Proto::Tcp,
+            state,
+            ends: Ends::Inet { local: end(8080), remote: end(40_000), interface: 0 },
+            inode: 0,
+            uid: 0,
+            recv_q: 0,
+            send_q: 0,
+            timer: Timer::default(),
+            cookie,
+            netns: 1,
+            detail: Detail::default(),
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_over_is_none_that_there_is() {
+        let mut answer = Answer { asked: "8080".to_owned(), ..Answer::default() };
+        let mut said = |state, cookie| {
+            answer.unheld.push(socket(state, cookie));
+            let mut out = Vec::new();
+            summary(&answer, true, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            said(TcpState::TimeWait, 1),
+            "no process holds it; one connection is over (TIME_WAIT).\n"
+        );
+        assert_eq!(
+            said(TcpState::FinWait2, 2),
+            "no process holds it; one connection; one connection is over (TIME_WAIT).\n"
+        );
+    }
+}
