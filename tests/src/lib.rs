@@ -12,6 +12,7 @@
 pub mod actor;
 pub mod bpf;
 pub mod capture;
+pub mod comparison;
 pub mod crafted;
 pub mod crowd;
 pub mod dissect;

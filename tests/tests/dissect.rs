@@ -6,21 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
-use libtest_mimic::{Arguments, Failed, Trial};
+use netbreath_tests::comparison::{self, Case};
 use netbreath_tests::dissect::build::{Capture, ETHERNET};
 use netbreath_tests::dissect::{Folder, both, capture, filter, netbreath, tshark};
-
-static CHECKS: AtomicU64 = AtomicU64::new(0);
 
 /// Fewer would mean that something was not compared.
 const LEAST_CHECKS: u64 = 25_000;
 
-type Case = (&'static str, fn() -> Result<u64>);
-
-const CASES: [Case; 12] = [
+static CASES: [Case; 12] = [
     ("a_line_for_each_packet", lines),
     ("the_tree_row_by_row", trees),
     ("json_line_by_line", json),
@@ -36,31 +31,7 @@ const CASES: [Case; 12] = [
 ];
 
 fn main() -> ExitCode {
-    let (options, names) = netbreath_tests::options_and_names(std::env::args());
-    let mut args = Arguments::from_iter(options);
-    args.test_threads = args.test_threads.or(Some(2));
-    let mut trials = Vec::new();
-    for (name, case) in CASES {
-        if names.is_empty() || names.iter().any(|part| name.contains(part)) {
-            trials.push(Trial::test(name, move || play(name, case)));
-        }
-    }
-    let all = trials.len() == CASES.len();
-    let conclusion = libtest_mimic::run(&args, trials);
-    let checks = CHECKS.load(Ordering::Relaxed);
-    println!("{checks} rows and fields compared\n");
-    if all && !conclusion.has_failed() && checks < LEAST_CHECKS {
-        eprintln!("only {checks} were compared: {LEAST_CHECKS} are the least");
-        return ExitCode::FAILURE;
-    }
-    conclusion.exit_code()
-}
-
-fn play(name: &str, case: fn() -> Result<u64>) -> Result<(), Failed> {
-    let checks = case().map_err(|error| format!("{error:#}"))?;
-    CHECKS.fetch_add(checks, Ordering::Relaxed);
-    println!("{name}: {checks} rows and fields compared");
-    Ok(())
+    comparison::run(&CASES, "rows and fields", LEAST_CHECKS, String::new)
 }
 
 /// Differences that are meant, by their names in docs/differences.md: what becomes of a line

@@ -8,21 +8,18 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
-use libtest_mimic::{Arguments, Failed, Trial};
+use netbreath_tests::comparison::{self, Case};
 use netbreath_tests::network::watch::{Watcher, brief};
 use netbreath_tests::network::{Place, classic, json};
 use netbreath_tests::tracer;
 
-static CHECKS: AtomicU64 = AtomicU64::new(0);
 /// Kinds of interfaces that this kernel does not have.
 static LACKING: AtomicU64 = AtomicU64::new(0);
 
 /// Fewer would mean that something was not compared.
 const LEAST_CHECKS: u64 = 5_000;
 
-type Case = (&'static str, fn() -> Result<u64>);
-
-const CASES: [Case; 12] = [
+static CASES: [Case; 12] = [
     ("ip_json_key_by_key", ip_json),
     ("ip_text_word_by_word", ip_text),
     ("ifconfig_field_by_field", ifconfig),
@@ -38,34 +35,10 @@ const CASES: [Case; 12] = [
 ];
 
 fn main() -> ExitCode {
-    let (options, names) = netbreath_tests::options_and_names(std::env::args());
-    let mut args = Arguments::from_iter(options);
-    args.test_threads = args.test_threads.or(Some(2));
-    let mut trials = Vec::new();
-    for (name, case) in CASES {
-        if names.is_empty() || names.iter().any(|part| name.contains(part)) {
-            trials.push(Trial::test(name, move || play(name, case)));
-        }
-    }
-    let all = trials.len() == CASES.len();
-    let conclusion = libtest_mimic::run(&args, trials);
-    let checks = CHECKS.load(Ordering::Relaxed);
-    let lacking = LACKING.load(Ordering::Relaxed);
-    println!(
-        "{checks} values compared; {lacking} kinds of interfaces SKIPPED: not in this kernel\n"
-    );
-    if all && !conclusion.has_failed() && checks < LEAST_CHECKS {
-        eprintln!("only {checks} values were compared: {LEAST_CHECKS} are the least");
-        return ExitCode::FAILURE;
-    }
-    conclusion.exit_code()
-}
-
-fn play(name: &str, case: fn() -> Result<u64>) -> Result<(), Failed> {
-    let checks = case().map_err(|error| format!("{error:#}"))?;
-    CHECKS.fetch_add(checks, Ordering::Relaxed);
-    println!("{name}: {checks} values compared");
-    Ok(())
+    comparison::run(&CASES, "values", LEAST_CHECKS, || {
+        let lacking = LACKING.load(Ordering::Relaxed);
+        format!("; {lacking} kinds of interfaces SKIPPED: not in this kernel")
+    })
 }
 
 fn built() -> Result<Place> {

@@ -7,23 +7,18 @@
 
 use std::collections::BTreeSet;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use libtest_mimic::{Arguments, Failed, Trial};
+use netbreath_tests::comparison::{self, Case};
 use netbreath_tests::crowd::{self, Crowd};
 use netbreath_tests::network::{Output, Place, words};
 use netbreath_tests::tracer;
 
-static CHECKS: AtomicU64 = AtomicU64::new(0);
-
 /// Fewer would mean that something was not compared.
 const LEAST_CHECKS: u64 = 30_000;
 
-type Case = (&'static str, fn() -> Result<u64>);
-
-const CASES: [Case; 10] = [
+static CASES: [Case; 10] = [
     ("netstat_word_by_word", netstat),
     ("ss_word_by_word", ss),
     ("ss_filters", filters),
@@ -45,31 +40,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    let (options, names) = netbreath_tests::options_and_names(std::env::args());
-    let mut args = Arguments::from_iter(options);
-    args.test_threads = args.test_threads.or(Some(2));
-    let mut trials = Vec::new();
-    for (name, case) in CASES {
-        if names.is_empty() || names.iter().any(|part| name.contains(part)) {
-            trials.push(Trial::test(name, move || play(name, case)));
-        }
-    }
-    let all = trials.len() == CASES.len();
-    let conclusion = libtest_mimic::run(&args, trials);
-    let checks = CHECKS.load(Ordering::Relaxed);
-    println!("{checks} words compared\n");
-    if all && !conclusion.has_failed() && checks < LEAST_CHECKS {
-        eprintln!("only {checks} words were compared: {LEAST_CHECKS} are the least");
-        return ExitCode::FAILURE;
-    }
-    conclusion.exit_code()
-}
-
-fn play(name: &str, case: fn() -> Result<u64>) -> Result<(), Failed> {
-    let checks = case().map_err(|error| format!("{error:#}"))?;
-    CHECKS.fetch_add(checks, Ordering::Relaxed);
-    println!("{name}: {checks} words compared");
-    Ok(())
+    comparison::run(&CASES, "words", LEAST_CHECKS, String::new)
 }
 
 /// A namespace with the crowd in it.
